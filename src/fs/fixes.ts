@@ -7,8 +7,10 @@ export interface Fix {
   readonly id: string;
   /** The first mainline kernel that has it, `4.16`. */
   readonly kernel: string;
+  /** The first mainline kernel that had the bug, where it is known and matters; older kernels count as fixed. */
+  readonly introduced?: string;
   readonly year: number;
-  /** Upstream commit, as many digits as are confirmed. */
+  /** Upstream commit, as many digits as are confirmed; empty where none is. */
   readonly commit: string;
   /** What the commit did, in our words. */
   readonly title: string;
@@ -55,14 +57,65 @@ export const FIXES = [
     requires: [],
     supersedes: ['reuse-identical-map', 'reuse-encompassing-map'],
   },
+  {
+    id: 'set-gap-block-length',
+    kernel: '4.16',
+    year: 2018,
+    // Of the same series as 18e83ac75bfe; no digit of its id could be confirmed, so none is given.
+    commit: '',
+    title: 'an extent map cut down to fit a gap gets the block length of what is left, also when its tail was cut',
+    class: 'logic',
+    law: 'extent-maps',
+    requires: [],
+    supersedes: [],
+  },
+  {
+    id: 'merge-only-unshared-maps',
+    kernel: '5.6',
+    year: 2020,
+    commit: 'ac05ca913e9f',
+    title: 'an extent map that somebody else holds does not grow by merging',
+    class: 'race',
+    law: 'errors',
+    requires: [],
+    supersedes: [],
+  },
+  {
+    id: 'keep-end-when-skipping-pinned',
+    kernel: '6.5',
+    year: 2023,
+    commit: 'c962098ca4af',
+    title: 'dropping a range of extent maps around a pinned one keeps the end of the range where it was',
+    class: 'logic',
+    law: 'extent-maps',
+    requires: [],
+    supersedes: [],
+  },
+  {
+    id: 'advance-compressed-offset',
+    kernel: '6.11',
+    introduced: '6.11',
+    year: 2024,
+    commit: 'de9f46cb0044',
+    title: 'a compressed extent map cut down to fit a gap moves its offset into the extent too',
+    class: 'logic',
+    law: 'extent-maps',
+    requires: [],
+    supersedes: [],
+  },
 ] as const satisfies readonly Fix[];
+
+export type FixId = (typeof FIXES)[number]['id'];
 
 /** The switches of one run. */
 export class FixSet {
   private readonly on: ReadonlySet<string>;
+  private readonly kernel: string | null;
 
-  constructor(on: Iterable<string>) {
+  /** `kernel`: the mainline release whose code the run imitates where one bug had several shapes; null: the newest. */
+  constructor(on: Iterable<string>, kernel: string | null = null) {
     this.on = new Set(on);
+    this.kernel = kernel;
   }
 
   isOn(id: string): boolean {
@@ -72,4 +125,117 @@ export class FixSet {
   ids(): string[] {
     return [...this.on].sort();
   }
+
+  /** Whether the run imitates a kernel older than `kernel`; false when it imitates none in particular. */
+  isBefore(kernel: string): boolean {
+    return this.kernel !== null && compareKernels(this.kernel, kernel) < 0;
+  }
+}
+
+/** No fix of that name; `nearest` is the registered word closest to what was asked. */
+export class UnknownFix extends Error {
+  readonly asked: string;
+  readonly nearest: string;
+
+  constructor(asked: string, nearest: string) {
+    super(`no fix is called '${asked}'; did you mean '${nearest}'?`);
+    this.name = 'UnknownFix';
+    this.asked = asked;
+    this.nearest = nearest;
+  }
+}
+
+/** Not the number of a mainline kernel release. */
+export class BadKernelVersion extends Error {
+  constructor(asked: string) {
+    super(`'${asked}' is no mainline kernel release; write it like '4.15' or '6.1'`);
+    this.name = 'BadKernelVersion';
+  }
+}
+
+/** Every switch on. */
+export function allFixes(): FixSet {
+  return new FixSet(FIXES.map((fix) => fix.id));
+}
+
+/**
+ * The switches as mainline `kernel` (`4.15`, `v5.6`, `6.1.9`: stable numbers are cut off) had them: on for every fix
+ * that is in it, and for every bug that came later. Throws `BadKernelVersion`.
+ */
+export function fixesOfKernel(kernel: string): FixSet {
+  const version = parseKernel(kernel);
+  if (version === null) throw new BadKernelVersion(kernel);
+  const release = `${version[0]}.${version[1]}`;
+  return new FixSet(
+    (FIXES as readonly Fix[]).filter((fix) => hadFix(fix, release)).map((fix) => fix.id),
+    release,
+  );
+}
+
+function hadFix(fix: Fix, kernel: string): boolean {
+  if (compareKernels(kernel, fix.kernel) >= 0) return true;
+  return fix.introduced !== undefined && compareKernels(kernel, fix.introduced) < 0;
+}
+
+/** At least this many digits of a commit must be given. */
+const COMMIT_DIGITS_MIN = 7;
+
+/**
+ * The fix that answers to `name`: its id, or its upstream commit with at least 7 digits and at most 40. Digits beyond
+ * those that the registry knows are not compared. Throws `UnknownFix` with the nearest id or commit.
+ */
+export function resolveFix(name: string): Fix {
+  const asked = name.trim().toLowerCase();
+  for (const fix of FIXES as readonly Fix[]) {
+    if (fix.id === asked || isCommitOf(fix, asked)) return fix;
+  }
+  throw new UnknownFix(name, nearestWord(asked));
+}
+
+function isCommitOf(fix: Fix, asked: string): boolean {
+  if (fix.commit === '' || !/^[0-9a-f]{7,40}$/.test(asked)) return false;
+  return fix.commit.startsWith(asked) || asked.startsWith(fix.commit);
+}
+
+function nearestWord(asked: string): string {
+  const words = (FIXES as readonly Fix[]).flatMap((fix) =>
+    fix.commit.length >= COMMIT_DIGITS_MIN ? [fix.id, fix.commit] : [fix.id],
+  );
+  let nearest = words[0]!;
+  let leastCost = Number.POSITIVE_INFINITY;
+  for (const word of words) {
+    const cost = editDistance(asked, word);
+    if (cost < leastCost) {
+      leastCost = cost;
+      nearest = word;
+    }
+  }
+  return nearest;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+function parseKernel(text: string): readonly [number, number] | null {
+  const match = /^v?(\d{1,2})\.(\d{1,3})(?:\.\d+)*$/.exec(text.trim());
+  return match === null ? null : [Number(match[1]), Number(match[2])];
+}
+
+/** Negative when `a` is the older release. */
+export function compareKernels(a: string, b: string): number {
+  const first = parseKernel(a);
+  const second = parseKernel(b);
+  if (first === null) throw new BadKernelVersion(a);
+  if (second === null) throw new BadKernelVersion(b);
+  return first[0] - second[0] || first[1] - second[1];
 }

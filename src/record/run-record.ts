@@ -60,6 +60,10 @@ export interface LockReport {
 export interface RuleReport {
   readonly rule: string;
   readonly fired: number;
+  /** What it does to what it matches; a judge must assume the worst when it is not said. */
+  readonly act?: 'delay' | 'fail' | 'reorder';
+  /** With `fail`: the errno it injects. */
+  readonly errno?: Errno;
 }
 
 /** All that one execution leaves behind. */

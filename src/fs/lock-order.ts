@@ -1,0 +1,21 @@
+/**
+ * Every class of lock in the engine, outermost first. A task that holds a lock may take only locks further down; the
+ * world checks this at every acquire, so a wrong order is reported even when nothing hangs.
+ *
+ * At most one lock of class `tree` is held at a time: cross-tree work (extent items, checksums, free space) goes
+ * through delayed references, which the commit applies one tree after the other.
+ */
+export const LOCK_CLASSES = [
+  { name: 'rename', title: 'one rename between directories at a time' },
+  { name: 'inode', title: "an inode's contents and attributes (the kernel's inode rwsem)" },
+  { name: 'mapping-invalidate', title: 'page cache of an inode against truncate and direct writes' },
+  { name: 'page', title: 'one page of the page cache' },
+  { name: 'file-range', title: "a byte range of a file (the kernel's extent lock)" },
+  { name: 'commit-root', title: 'the set of commit roots: readers keep the switch of all roots away' },
+  { name: 'tree', title: 'one tree: shared to search, exclusive to change' },
+] as const;
+
+export type LockClass = (typeof LOCK_CLASSES)[number]['name'];
+
+/** Outermost first. */
+export const LOCK_ORDER: readonly string[] = LOCK_CLASSES.map((lockClass) => lockClass.name);

@@ -1,0 +1,98 @@
+import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
+import { resource } from '../../task/resource.ts';
+import type { IoPurpose, RwSemaphore, World } from '../../task/world.ts';
+import type { VolumeHost } from '../volume/volume.ts';
+import { TreeBlock } from './tree-block.ts';
+
+/**
+ * One copy-on-write B-tree. `root` is what the running transaction sees and needs `lock`; `commitRoot` is the root of
+ * the last commit whose roots were switched, read without this lock.
+ */
+export class Tree {
+  readonly id: TreeId;
+  /** Third part of the key of its root item; 0 but for snapshots. */
+  readonly rootKeyOffset: number;
+  readonly lock: RwSemaphore;
+  readonly purpose: IoPurpose;
+  root: TreeBlock;
+  commitRoot: TreeBlock;
+  /** On the running transaction's list of trees whose root moved. */
+  isRootListed = false;
+  /** The root item as it stands in the root tree; empty for the trees that the superblock points to. */
+  rootItem: Uint8Array;
+
+  constructor(world: World, id: TreeId, root: TreeBlock, rootItem: Uint8Array, rootKeyOffset = 0) {
+    this.id = id;
+    this.rootKeyOffset = rootKeyOffset;
+    this.lock = world.rwSemaphore('tree', id);
+    this.purpose = { kind: 'tree-block', tree: id };
+    this.root = root;
+    this.commitRoot = root;
+    this.rootItem = rootItem;
+  }
+}
+
+/** All tree blocks in memory, one object per logical address for as long as the file system is mounted. */
+export class TreeBlockCache {
+  private readonly blocks = new Map<LogicalAddress, TreeBlock>();
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** The block at `address` if it is in memory and its address is in use. */
+  find(address: LogicalAddress): TreeBlock | null {
+    const block = this.blocks.get(address);
+    return block === undefined || block.isFreed ? null : block;
+  }
+
+  /** Gives `address` new content: after a read, or because it was allocated. The object is the same as ever. */
+  initialise(address: LogicalAddress, bytes: Uint8Array): TreeBlock {
+    this.world.touch(resource('tree-block', address), 'write');
+    const block = this.blocks.get(address);
+    if (block === undefined) {
+      const created = new TreeBlock(address, bytes);
+      this.blocks.set(address, created);
+      return created;
+    }
+    block.become(bytes);
+    return block;
+  }
+
+  /** Forgets what can be read again; `keep` are roots, which trees point to. Returns how many went. */
+  dropClean(keep: ReadonlySet<TreeBlock>): number {
+    let dropped = 0;
+    for (const [address, block] of this.blocks) {
+      if (block.isDirty || block.isListed || keep.has(block)) continue;
+      this.blocks.delete(address);
+      dropped++;
+    }
+    return dropped;
+  }
+}
+
+/** What the tree layer needs of a file system. */
+export interface TreeHost extends VolumeHost {
+  readonly world: World;
+  readonly mutations: ReadonlySet<string>;
+  readonly blocks: TreeBlockCache;
+  readonly nodeSize: number;
+  /** What headers of tree blocks carry (the metadata uuid where that feature is on). */
+  readonly fsid: Uint8Array;
+  readonly chunkTreeUuid: Uint8Array;
+}
+
+/** What the tree layer needs of a transaction handle. All of it is plain: a change of a tree never waits for space. */
+export interface TreeChange {
+  readonly fs: TreeHost;
+  readonly generation: Generation;
+  /** Takes an address and records the new reference. Throws ENOSPC with nothing changed. */
+  allocateTreeBlock(tree: Tree, level: number): LogicalAddress;
+  /** Drops the tree's reference to the block. */
+  freeTreeBlock(tree: Tree, block: TreeBlock): void;
+  /** The block has new content that the commit must write. */
+  noteDirty(block: TreeBlock): void;
+  /** `tree.root` moved. */
+  noteRoot(tree: Tree): void;
+}

@@ -1,0 +1,41 @@
+import type { Errno } from '../base/errno.ts';
+import { type ByteCount, GIB, MIB } from '../base/units.ts';
+
+/** The names that a workload may use, from those who own them: the checker itself imports neither engine nor oracle. */
+export interface Vocabulary {
+  /** Named places of the engine. */
+  readonly points: readonly string[];
+  /** In the order of the registry. */
+  readonly fixes: readonly FixWord[];
+  readonly laws: readonly string[];
+  /** Lock classes. */
+  readonly locks: readonly string[];
+  /** Failure sites and the errnos that make sense at each. */
+  readonly sites: readonly SiteWord[];
+  /** First words of the names of tasks that the engine itself starts: `ordered-extent`, `writeback` … */
+  readonly engineTasks?: readonly string[];
+  readonly limits?: Limits;
+}
+
+export interface FixWord {
+  readonly id: string;
+  /** The first kernel that has it: `4.16`. */
+  readonly kernel: string;
+  /** Upstream commit, at least 12 digits. */
+  readonly commit: string;
+  readonly requires: readonly string[];
+}
+
+export interface SiteWord {
+  readonly name: string;
+  readonly errnos: readonly Errno[];
+}
+
+/** What the engine's mkfs can make. */
+export interface Limits {
+  readonly devicesMax: number;
+  readonly deviceSizeMin: ByteCount;
+  readonly deviceSizeMax: ByteCount;
+}
+
+export const DEFAULT_LIMITS: Limits = { devicesMax: 16, deviceSizeMin: 8 * MIB, deviceSizeMax: 1024 * GIB };

@@ -1,4 +1,4 @@
-import { keyField as _keyField, Layout, u32, u64, u8, uuidField, type ValueOf } from './layout.ts';
+import { Layout, u8, u32, u64, uuidField, type ValueOf } from './layout.ts';
 
 /** A device as the chunk tree and each superblock describe it (DEV_ITEM, 98 bytes). */
 export const DEVICE_ITEM = new Layout('dev item', 98, {
@@ -40,8 +40,8 @@ export const DEVICE_STATS = new Layout('dev stats', 40, {
 });
 export type DeviceStats = ValueOf<typeof DEVICE_STATS>;
 
-/** The progress of a device replace (DEV_REPLACE, 80 bytes). */
-export const DEVICE_REPLACE = new Layout('dev replace', 80, {
+/** The progress of a device replace (DEV_REPLACE, 72 bytes). */
+export const DEVICE_REPLACE = new Layout('dev replace', 72, {
   sourceDevid: u64(0),
   cursorLeft: u64(8),
   cursorRight: u64(16),

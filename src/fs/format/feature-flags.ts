@@ -42,7 +42,8 @@ export const INCOMPAT = valuesOf(INCOMPAT_FLAGS);
 export const COMPAT_RO = valuesOf(COMPAT_RO_FLAGS);
 
 /** What mkfs.btrfs sets by default and the engine writes: 0x341. BIG_METADATA is added for nodes above 4096 bytes. */
-export const INCOMPAT_DEFAULT = INCOMPAT.MIXED_BACKREF | INCOMPAT.EXTENDED_IREF | INCOMPAT.SKINNY_METADATA | INCOMPAT.NO_HOLES;
+export const INCOMPAT_DEFAULT =
+  INCOMPAT.MIXED_BACKREF | INCOMPAT.EXTENDED_IREF | INCOMPAT.SKINNY_METADATA | INCOMPAT.NO_HOLES;
 export const COMPAT_RO_DEFAULT = COMPAT_RO.FREE_SPACE_TREE | COMPAT_RO.FREE_SPACE_TREE_VALID;
 
 /** The names of all set bits of the 64 at `at`, lowest first; `UNKNOWN.40` for a bit without a name. */

@@ -61,10 +61,23 @@ export class Layout<Table extends FieldTable> {
     const values = value as Readonly<Record<string, unknown>>;
     for (const [name, field] of this.entries) field.write(view, at + field.at, values[name]);
   }
+
+  /** Writes only the fields that `changes` names. */
+  patch(view: DataView, at: number, changes: Partial<FieldsOf<Table>>): void {
+    for (const [name, value] of Object.entries(changes)) {
+      const field = this.fields[name]!;
+      field.write(view, at + field.at, value);
+    }
+  }
 }
 
 export function u8(at: number): Field<number> {
-  return { at, size: 1, read: (view, from) => view.getUint8(from), write: (view, to, value) => view.setUint8(to, value) };
+  return {
+    at,
+    size: 1,
+    read: (view, from) => view.getUint8(from),
+    write: (view, to, value) => view.setUint8(to, value),
+  };
 }
 
 export function u16(at: number): Field<number> {

@@ -3,7 +3,7 @@ import { crc32c } from '../../base/crc32c.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
 import { CHECKSUM_FIELD_SIZE, setChecksum, storedChecksum } from './checksum.ts';
 import { FormatError } from './format-error.ts';
-import { compareStoredKey, compareStoredKeys, type Key, KEY_SIZE, readKey, writeKey } from './key.ts';
+import { compareStoredKey, compareStoredKeys, KEY_SIZE, type Key, readKey, writeKey } from './key.ts';
 import { bytesAt } from './layout.ts';
 
 /**
@@ -288,7 +288,10 @@ export function treeBlockLayoutProblem(view: DataView): LayoutProblem | null {
       return { slot, reason };
     }
     if (dataAt < itemHeaderAt(count)) {
-      return { slot, reason: `item data overlaps item headers, data starts at ${dataAt}, headers end at ${itemHeaderAt(count)}` };
+      return {
+        slot,
+        reason: `item data overlaps item headers, data starts at ${dataAt}, headers end at ${itemHeaderAt(count)}`,
+      };
     }
     dataEnd = dataAt;
   }

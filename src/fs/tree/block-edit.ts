@@ -1,73 +1,53 @@
 import {
-  compareStoredKeys,
   HEADER_SIZE,
   ITEM_SIZE,
   itemDataAt,
-  itemDataSize,
+  itemSize,
   KEY_POINTER_SIZE,
-  setCount,
+  leafDataStart,
+  setItemCount,
   setItemData,
-  type TreeBlock,
-} from './tree-block.ts';
+} from '../format/tree-block.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 /**
  * Plain edits of one block that belongs to the running transaction. Item data is contiguous: the data of item k ends
  * where that of item k−1 begins, that of item 0 at the end of the block.
  */
 
-/** Bytes for items with their data in an empty leaf. */
-export function leafCapacity(nodeSize: number): number {
-  return nodeSize - HEADER_SIZE;
-}
-
-/** Key pointers that a node holds at most. */
-export function nodeCapacity(nodeSize: number): number {
-  return Math.floor((nodeSize - HEADER_SIZE) / KEY_POINTER_SIZE);
-}
-
-/** Where the lowest item data begins. */
-export function leafDataStart(leaf: TreeBlock): number {
-  const count = leaf.count;
-  return count === 0 ? leaf.bytes.length : itemDataAt(leaf, count - 1);
-}
-
-export function leafFreeBytes(leaf: TreeBlock): number {
-  return leafDataStart(leaf) - HEADER_SIZE - leaf.count * ITEM_SIZE;
-}
-
 /** Bytes that items [from, to) take with their headers. */
 export function leafBytesOf(leaf: TreeBlock, from: number, to: number): number {
   if (from >= to) return 0;
-  const end = from === 0 ? leaf.bytes.length : itemDataAt(leaf, from - 1);
-  return (to - from) * ITEM_SIZE + end - itemDataAt(leaf, to - 1);
+  const end = from === 0 ? leaf.bytes.length : itemDataAt(leaf.view, from - 1);
+  return (to - from) * ITEM_SIZE + end - itemDataAt(leaf.view, to - 1);
 }
 
 /** Opens a slot with `size` bytes of data, whose content and key the caller sets. Returns where the data begins. */
 export function openItem(leaf: TreeBlock, slot: number, size: number): number {
   const count = leaf.count;
-  const dataEnd = slot === 0 ? leaf.bytes.length : itemDataAt(leaf, slot - 1);
+  const dataEnd = slot === 0 ? leaf.bytes.length : itemDataAt(leaf.view, slot - 1);
   shiftData(leaf, slot, count, -size);
   const at = HEADER_SIZE + slot * ITEM_SIZE;
   leaf.bytes.copyWithin(at + ITEM_SIZE, at, HEADER_SIZE + count * ITEM_SIZE);
   setItemData(leaf.view, slot, dataEnd - size, size);
-  setCount(leaf, count + 1);
+  setItemCount(leaf.view, count + 1);
   return dataEnd - size;
 }
 
 export function closeItems(leaf: TreeBlock, slot: number, howMany: number): void {
   const count = leaf.count;
-  const dataEnd = slot === 0 ? leaf.bytes.length : itemDataAt(leaf, slot - 1);
-  const dataBytes = dataEnd - itemDataAt(leaf, slot + howMany - 1);
+  const dataEnd = slot === 0 ? leaf.bytes.length : itemDataAt(leaf.view, slot - 1);
+  const dataBytes = dataEnd - itemDataAt(leaf.view, slot + howMany - 1);
   shiftData(leaf, slot + howMany, count, dataBytes);
   const at = HEADER_SIZE + slot * ITEM_SIZE;
   leaf.bytes.copyWithin(at, at + howMany * ITEM_SIZE, HEADER_SIZE + count * ITEM_SIZE);
-  setCount(leaf, count - howMany);
+  setItemCount(leaf.view, count - howMany);
 }
 
 /** Changes the size of an item's data; the first bytes stay, new ones at its end are undefined. */
 export function resizeItem(leaf: TreeBlock, slot: number, size: number): void {
-  const oldSize = itemDataSize(leaf, slot);
-  const oldAt = itemDataAt(leaf, slot);
+  const oldSize = itemSize(leaf.view, slot);
+  const oldAt = itemDataAt(leaf.view, slot);
   const change = size - oldSize;
   if (change === 0) return;
   const newAt = oldAt - change;
@@ -84,8 +64,8 @@ export function resizeItem(leaf: TreeBlock, slot: number, size: number): void {
 /** Moves the data of items [from, count) by `distance` bytes (negative: down, away from the end). */
 function shiftData(leaf: TreeBlock, from: number, count: number, distance: number): void {
   if (from >= count || distance === 0) return;
-  const end = from === 0 ? leaf.bytes.length : itemDataAt(leaf, from - 1);
-  const start = itemDataAt(leaf, count - 1);
+  const end = from === 0 ? leaf.bytes.length : itemDataAt(leaf.view, from - 1);
+  const start = itemDataAt(leaf.view, count - 1);
   leaf.bytes.copyWithin(start + distance, start, end);
   const view = leaf.view;
   for (let slot = from; slot < count; slot++) {
@@ -97,9 +77,9 @@ function shiftData(leaf: TreeBlock, from: number, count: number, distance: numbe
 /** Appends items [from, to) of `source` to `target`; the caller has seen that there is room. `source` stays as it is. */
 export function appendItems(target: TreeBlock, source: TreeBlock, from: number, to: number): void {
   if (from >= to) return;
-  const sourceEnd = from === 0 ? source.bytes.length : itemDataAt(source, from - 1);
-  const sourceStart = itemDataAt(source, to - 1);
-  const targetEnd = leafDataStart(target);
+  const sourceEnd = from === 0 ? source.bytes.length : itemDataAt(source.view, from - 1);
+  const sourceStart = itemDataAt(source.view, to - 1);
+  const targetEnd = leafDataStart(target.view);
   const distance = targetEnd - sourceEnd;
   const count = target.count;
   target.bytes.set(source.bytes.subarray(sourceStart, sourceEnd), sourceStart + distance);
@@ -110,12 +90,12 @@ export function appendItems(target: TreeBlock, source: TreeBlock, from: number, 
     const at = HEADER_SIZE + slot * ITEM_SIZE + 17;
     view.setUint32(at, view.getUint32(at, true) + distance, true);
   }
-  setCount(target, count + to - from);
+  setItemCount(target.view, count + to - from);
 }
 
 /** Forgets items [from, count). */
 export function truncateItems(leaf: TreeBlock, from: number): void {
-  setCount(leaf, from);
+  setItemCount(leaf.view, from);
 }
 
 /** Opens a pointer slot, whose key and target the caller sets. */
@@ -123,46 +103,18 @@ export function openPointer(node: TreeBlock, slot: number): void {
   const count = node.count;
   const at = HEADER_SIZE + slot * KEY_POINTER_SIZE;
   node.bytes.copyWithin(at + KEY_POINTER_SIZE, at, HEADER_SIZE + count * KEY_POINTER_SIZE);
-  setCount(node, count + 1);
+  setItemCount(node.view, count + 1);
 }
 
 export function closePointer(node: TreeBlock, slot: number): void {
   const count = node.count;
   const at = HEADER_SIZE + slot * KEY_POINTER_SIZE;
   node.bytes.copyWithin(at, at + KEY_POINTER_SIZE, HEADER_SIZE + count * KEY_POINTER_SIZE);
-  setCount(node, count - 1);
+  setItemCount(node.view, count - 1);
 }
 
 export function appendPointers(target: TreeBlock, source: TreeBlock, from: number, to: number): void {
   const pointers = source.bytes.subarray(HEADER_SIZE + from * KEY_POINTER_SIZE, HEADER_SIZE + to * KEY_POINTER_SIZE);
   target.bytes.set(pointers, HEADER_SIZE + target.count * KEY_POINTER_SIZE);
-  setCount(target, target.count + to - from);
-}
-
-/**
- * What is wrong with the layout of a block, in the grammar of btrfs' messages (without the place), or null. The slot is
- * −1 where no item is to blame.
- */
-export function layoutProblem(block: TreeBlock): { readonly slot: number; readonly problem: string } | null {
-  const { view, count } = block;
-  const size = block.bytes.length;
-  const stride = block.level === 0 ? ITEM_SIZE : KEY_POINTER_SIZE;
-  const countMax = Math.floor((size - HEADER_SIZE) / stride);
-  if (count > countMax) return { slot: -1, problem: `invalid nritems, have ${count} expect at most ${countMax}` };
-  if (block.level > 0 && count === 0) return { slot: -1, problem: 'invalid nritems, have 0 expect at least 1' };
-  let dataEnd = size;
-  for (let slot = 0; slot < count; slot++) {
-    const at = HEADER_SIZE + slot * stride;
-    if (slot > 0 && compareStoredKeys(view, at - stride, view, at) >= 0) return { slot, problem: 'bad key order' };
-    if (block.level > 0) continue;
-    const dataAt = HEADER_SIZE + view.getUint32(at + 17, true);
-    const dataSize = view.getUint32(at + 21, true);
-    if (dataAt + dataSize !== dataEnd) {
-      const problem = `unexpected item end, have ${dataAt + dataSize - HEADER_SIZE} expect ${dataEnd - HEADER_SIZE}`;
-      return { slot, problem };
-    }
-    if (dataAt < HEADER_SIZE + count * ITEM_SIZE) return { slot, problem: 'item data overlaps item headers' };
-    dataEnd = dataAt;
-  }
-  return null;
+  setItemCount(target.view, target.count + to - from);
 }

@@ -5,23 +5,10 @@ import { resource } from '../../task/resource.ts';
 import { Completed, DONE, type Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
+import { type Key, keyObjectid, keyOffset, keyType, readKey } from '../format/key.ts';
+import { HEADER_SIZE, ITEM_SIZE, itemDataAt, itemSize, pointerAddress, pointerGeneration } from '../format/tree-block.ts';
 import type { Tree, TreeHost } from './tree.ts';
-import {
-  HEADER_SIZE,
-  ITEM_SIZE,
-  itemDataAt,
-  itemDataSize,
-  type Key,
-  KeyWords,
-  keyObjectid,
-  keyOffset,
-  keyType,
-  pointerAddress,
-  pointerGeneration,
-  readKey,
-  searchBlock,
-  type TreeBlock,
-} from './tree-block.ts';
+import { KeyWords, searchBlock, type TreeBlock } from './tree-block.ts';
 import { readTreeBlock } from './tree-block-read.ts';
 
 const TRUE: Task<boolean> = new Completed(true);
@@ -107,11 +94,11 @@ export class Cursor {
 
   /** Where the item's data begins in `view`. */
   get dataOffset(): number {
-    return itemDataAt(this.blocks[0]!, this.slots[0]!);
+    return itemDataAt(this.blocks[0]!.view, this.slots[0]!);
   }
 
   get dataSize(): number {
-    return itemDataSize(this.blocks[0]!, this.slots[0]!);
+    return itemSize(this.blocks[0]!.view, this.slots[0]!);
   }
 
   /** The item's bytes in place, not a copy. */
@@ -143,11 +130,14 @@ export class Cursor {
   /** To the next item; false at the end of the tree. */
   next(): Task<boolean> {
     this.found = false;
-    const leaf = this.blocks[0];
-    if (leaf !== undefined && ++this.slots[0]! < leaf.count) {
+    const count = this.blocks[0]!.count;
+    const slot = this.slots[0]! + 1;
+    if (slot < count) {
+      this.slots[0] = slot;
       this.touchMove();
       return TRUE;
     }
+    this.slots[0] = count;
     const moved = this.tryNextLeaf();
     if (moved === MISSING) return this.nextSlowly();
     return moved === MOVED ? TRUE : FALSE;
@@ -196,7 +186,7 @@ export class Cursor {
     }
   }
 
-  private readMissing(): Task<TreeBlock> {
+  protected readMissing(): Task<TreeBlock> {
     return readTreeBlock(this.fs, this.tree, this.missingAddress, this.missingGeneration, this.missingLevel);
   }
 
@@ -229,8 +219,8 @@ export class Cursor {
 
   /** The child behind a pointer, if it is in memory. Throws EIO when what is there is not what the pointer says. */
   protected cachedChild(parent: TreeBlock, slot: number): TreeBlock | null {
-    const address = pointerAddress(parent, slot);
-    const generation = pointerGeneration(parent, slot);
+    const address = pointerAddress(parent.view, slot);
+    const generation = pointerGeneration(parent.view, slot);
     const child = this.fs.blocks.find(address);
     if (child === null) {
       this.missingAddress = address;

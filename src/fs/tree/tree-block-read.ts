@@ -1,22 +1,24 @@
 import { sameBytes, viewOf } from '../../base/bytes.ts';
-import { crc32c } from '../../base/crc32c.ts';
 import type { Generation, LogicalAddress } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { mirrorCount, readMirror } from '../volume/volume.ts';
-import { layoutProblem } from './block-edit.ts';
-import type { Tree, TreeHost } from './tree.ts';
+import { storedChecksum } from '../format/checksum.ts';
+import { showKey } from '../format/key.ts';
 import {
-  HEADER_SIZE,
-  headerAddress,
-  headerFsid,
-  headerGeneration,
-  headerLevel,
-  headerOwner,
-  keyAt,
-  readKey,
-  type TreeBlock,
-} from './tree-block.ts';
+  blockAddress,
+  blockFsid,
+  blockGeneration,
+  blockLevel,
+  blockOwner,
+  itemKey,
+  type LayoutProblem,
+  pointerKey,
+  treeBlockChecksum,
+  treeBlockLayoutProblem,
+} from '../format/tree-block.ts';
+import { mirrorCount, readMirror } from '../volume/volume.ts';
+import type { Tree, TreeHost } from './tree.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 /** What whoever points to a block says about it. `owner` is null where several trees may share it. */
 export interface ExpectedBlock {
@@ -57,11 +59,9 @@ export function* readTreeBlock(
     }
     const problem = blockProblem(fs, result.bytes, address, expected, mirror + 1);
     if (problem === null) {
-      const block = fs.blocks.initialise(address, result.bytes);
-      const layout = layoutProblem(block);
-      if (layout === null) return block;
-      block.isFreed = true;
-      problems.push(corruptText(block, tree.id, layout));
+      const layout = treeBlockLayoutProblem(viewOf(result.bytes));
+      if (layout === null) return fs.blocks.initialise(address, result.bytes);
+      problems.push(corruptText(viewOf(result.bytes), tree.id, address, layout));
     } else problems.push(problem);
   }
   if (copies === 0) problems.push(`no chunk maps logical ${address}`);
@@ -80,25 +80,25 @@ export function blockProblem(
   mirror: number,
 ): string | null {
   const view = viewOf(bytes);
-  const found = headerAddress(view);
+  const found = blockAddress(view);
   if (found !== address) return `bad tree block start, mirror ${mirror} want ${address} have ${found}`;
   const on = `on logical ${address} mirror ${mirror}`;
-  if (!sameBytes(headerFsid(bytes), fs.fsid)) return `bad fsid ${on}`;
+  if (!sameBytes(blockFsid(view), fs.fsid)) return `bad fsid ${on}`;
   if (!VERIFIED.has(bytes)) {
-    const stored = view.getUint32(0, true);
-    const computed = crc32c(bytes.subarray(32));
+    const stored = storedChecksum(bytes);
+    const computed = treeBlockChecksum(bytes);
     if (stored !== computed) {
-      return `checksum verify failed ${on} wanted ${hex(stored)} found ${hex(computed)} level ${headerLevel(view)}`;
+      return `checksum verify failed ${on} wanted ${hex(stored)} found ${hex(computed)} level ${blockLevel(view)}`;
     }
     VERIFIED.add(bytes);
   }
-  const generation = headerGeneration(view);
+  const generation = blockGeneration(view);
   if (generation !== expected.generation) {
     return `parent transid verify failed ${on} wanted ${expected.generation} found ${generation}`;
   }
-  const level = headerLevel(view);
+  const level = blockLevel(view);
   if (level !== expected.level) return `level verify failed ${on} wanted ${expected.level} found ${level}`;
-  const owner = headerOwner(view);
+  const owner = blockOwner(view);
   if (expected.owner !== null && owner !== expected.owner) {
     return `bad tree block owner ${on} wanted ${expected.owner} found ${owner}`;
   }
@@ -109,11 +109,11 @@ function hex(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`;
 }
 
-/** `corrupt leaf: tree=5 block=30408704 slot=3, bad key order, have (257 0 0)` */
-function corruptText(block: TreeBlock, tree: number, at: { readonly slot: number; readonly problem: string }): string {
-  const what = block.level === 0 ? 'leaf' : 'node';
-  const slot = at.slot < 0 ? '' : ` slot=${at.slot}`;
-  const key = at.slot < 0 || keyAt(block, at.slot) < HEADER_SIZE ? null : readKey(block.view, keyAt(block, at.slot));
-  const have = key === null ? '' : `, have (${key.objectid} ${key.type} ${key.offset})`;
-  return `corrupt ${what}: tree=${tree} block=${block.address}${slot}, ${at.problem}${have}`;
+/** `corrupt leaf: tree=5 block=30408704 slot=3, bad key order, have (257 EXTENT_DATA 0)` */
+function corruptText(view: DataView, tree: number, address: LogicalAddress, problem: LayoutProblem): string {
+  const isLeaf = blockLevel(view) === 0;
+  const place = `corrupt ${isLeaf ? 'leaf' : 'node'}: tree=${tree} block=${address}`;
+  if (problem.slot < 0) return `${place}, ${problem.reason}`;
+  const key = isLeaf ? itemKey(view, problem.slot) : pointerKey(view, problem.slot);
+  return `${place} slot=${problem.slot}, ${problem.reason}, have ${showKey(key)}`;
 }

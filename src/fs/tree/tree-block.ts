@@ -1,38 +1,17 @@
-import { readU64, viewOf, writeU64 } from '../../base/bytes.ts';
+import { viewOf } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
-
-/** What every search and edit needs of a key; negative ids are the kernel's top-of-range ones. */
-export interface Key {
-  readonly objectid: number;
-  readonly type: number;
-  readonly offset: number;
-}
-
-/** Layout of a tree block: header, then items (leaf) or key pointers (node) growing up, item data growing down. */
-export const HEADER_SIZE = 101;
-export const ITEM_SIZE = 25;
-export const KEY_POINTER_SIZE = 33;
-
-const FSID_AT = 32;
-const ADDRESS_AT = 48;
-const FLAGS_AT = 56;
-const CHUNK_TREE_UUID_AT = 64;
-const GENERATION_AT = 80;
-const OWNER_AT = 88;
-const COUNT_AT = 96;
-const LEVEL_AT = 100;
-
-/** Written, and back references of the mixed kind (revision 1). */
-const FLAG_WRITTEN = 1;
-const BACK_REFERENCE_REVISION_HIGH = 0x01000000;
+import {
+  blockGeneration,
+  blockLevel,
+  blockOwner,
+  HEADER_SIZE,
+  ITEM_SIZE,
+  itemCount,
+  KEY_POINTER_SIZE,
+} from '../format/tree-block.ts';
 
 const TYPE_AT = 8;
 const OFFSET_AT = 9;
-const ITEM_DATA_OFFSET_AT = 17;
-const ITEM_DATA_SIZE_AT = 21;
-const POINTER_ADDRESS_AT = 17;
-const POINTER_GENERATION_AT = 25;
-
 const TWO_32 = 2 ** 32;
 
 /**
@@ -71,128 +50,14 @@ export class TreeBlock {
 
   /** Items of a leaf, key pointers of a node. */
   get count(): number {
-    return this.view.getUint32(COUNT_AT, true);
+    return itemCount(this.view);
   }
 
   private readHeader(): void {
-    this.generation = readU64(this.view, GENERATION_AT);
-    this.owner = readU64(this.view, OWNER_AT);
-    this.level = this.view.getUint8(LEVEL_AT);
+    this.generation = blockGeneration(this.view);
+    this.owner = blockOwner(this.view);
+    this.level = blockLevel(this.view);
   }
-}
-
-export interface HeaderIdentity {
-  readonly fsid: Uint8Array;
-  readonly chunkTreeUuid: Uint8Array;
-}
-
-/** Sets the whole header but the checksum. */
-export function writeHeader(
-  bytes: Uint8Array,
-  identity: HeaderIdentity,
-  fields: {
-    readonly address: LogicalAddress;
-    readonly generation: Generation;
-    readonly owner: TreeId;
-    readonly level: number;
-    readonly count: number;
-  },
-): void {
-  const view = viewOf(bytes);
-  bytes.set(identity.fsid, FSID_AT);
-  bytes.set(identity.chunkTreeUuid, CHUNK_TREE_UUID_AT);
-  view.setUint32(FLAGS_AT, FLAG_WRITTEN, true);
-  view.setUint32(FLAGS_AT + 4, BACK_REFERENCE_REVISION_HIGH, true);
-  view.setUint32(COUNT_AT, fields.count, true);
-  view.setUint8(LEVEL_AT, fields.level);
-  stampCopy(view, fields.address, fields.generation, fields.owner);
-}
-
-/** What copy-on-write changes in the header of the copy. */
-export function stampCopy(view: DataView, address: LogicalAddress, generation: Generation, owner: TreeId): void {
-  writeU64(view, ADDRESS_AT, address);
-  writeU64(view, GENERATION_AT, generation);
-  writeU64(view, OWNER_AT, owner);
-}
-
-export function headerAddress(view: DataView): LogicalAddress {
-  return readU64(view, ADDRESS_AT);
-}
-
-export function headerGeneration(view: DataView): Generation {
-  return readU64(view, GENERATION_AT);
-}
-
-export function headerOwner(view: DataView): TreeId {
-  return readU64(view, OWNER_AT);
-}
-
-export function headerLevel(view: DataView): number {
-  return view.getUint8(LEVEL_AT);
-}
-
-export function headerFsid(bytes: Uint8Array): Uint8Array {
-  return bytes.subarray(FSID_AT, FSID_AT + 16);
-}
-
-export function setCount(block: TreeBlock, count: number): void {
-  block.view.setUint32(COUNT_AT, count, true);
-}
-
-/** Where the key of item or pointer `slot` begins. */
-export function keyAt(block: TreeBlock, slot: number): number {
-  return HEADER_SIZE + slot * (block.level === 0 ? ITEM_SIZE : KEY_POINTER_SIZE);
-}
-
-export function readKey(view: DataView, at: number): Key {
-  return { objectid: readU64(view, at), type: view.getUint8(at + TYPE_AT), offset: readU64(view, at + OFFSET_AT) };
-}
-
-export function writeKey(view: DataView, at: number, key: Key): void {
-  writeU64(view, at, key.objectid);
-  view.setUint8(at + TYPE_AT, key.type);
-  writeU64(view, at + OFFSET_AT, key.offset);
-}
-
-export function keyObjectid(view: DataView, at: number): number {
-  return readU64(view, at);
-}
-
-export function keyType(view: DataView, at: number): number {
-  return view.getUint8(at + TYPE_AT);
-}
-
-export function keyOffset(view: DataView, at: number): number {
-  return readU64(view, at + OFFSET_AT);
-}
-
-/** Where the data of item `slot` begins, in bytes from the start of the block. */
-export function itemDataAt(block: TreeBlock, slot: number): number {
-  return HEADER_SIZE + block.view.getUint32(HEADER_SIZE + slot * ITEM_SIZE + ITEM_DATA_OFFSET_AT, true);
-}
-
-export function itemDataSize(block: TreeBlock, slot: number): number {
-  return block.view.getUint32(HEADER_SIZE + slot * ITEM_SIZE + ITEM_DATA_SIZE_AT, true);
-}
-
-export function setItemData(view: DataView, slot: number, dataAt: number, size: number): void {
-  const at = HEADER_SIZE + slot * ITEM_SIZE;
-  view.setUint32(at + ITEM_DATA_OFFSET_AT, dataAt - HEADER_SIZE, true);
-  view.setUint32(at + ITEM_DATA_SIZE_AT, size, true);
-}
-
-export function pointerAddress(block: TreeBlock, slot: number): LogicalAddress {
-  return readU64(block.view, HEADER_SIZE + slot * KEY_POINTER_SIZE + POINTER_ADDRESS_AT);
-}
-
-export function pointerGeneration(block: TreeBlock, slot: number): Generation {
-  return readU64(block.view, HEADER_SIZE + slot * KEY_POINTER_SIZE + POINTER_GENERATION_AT);
-}
-
-export function setPointer(block: TreeBlock, slot: number, address: LogicalAddress, generation: Generation): void {
-  const at = HEADER_SIZE + slot * KEY_POINTER_SIZE;
-  writeU64(block.view, at + POINTER_ADDRESS_AT, address);
-  writeU64(block.view, at + POINTER_GENERATION_AT, generation);
 }
 
 /** A key as the five unsigned words that order it: exact for all 64 bits, and quick to compare. */
@@ -263,13 +128,6 @@ export class KeyWords {
     return 0;
   }
 }
-
-/** Orders two stored keys. */
-export function compareStoredKeys(a: DataView, aAt: number, b: DataView, bAt: number): number {
-  return SCRATCH.read(b, bAt).compareStored(a, aAt);
-}
-
-const SCRATCH = new KeyWords();
 
 /**
  * The slot of the first item or pointer whose key is not before `key`, and whether it equals: `slot` when equal,

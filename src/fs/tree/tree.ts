@@ -87,6 +87,10 @@ export interface TreeHost extends VolumeHost {
 export interface TreeChange {
   readonly fs: TreeHost;
   readonly generation: Generation;
+  /** Throws ENOSPC unless `howMany` tree blocks can be allocated now, so that what follows cannot fail half way. */
+  requireTreeBlocks(tree: Tree, howMany: number): void;
+  /** True when `howMany` tree blocks can be allocated now. */
+  hasTreeBlocks(tree: Tree, howMany: number): boolean;
   /** Takes an address and records the new reference. Throws ENOSPC with nothing changed. */
   allocateTreeBlock(tree: Tree, level: number): LogicalAddress;
   /** Drops the tree's reference to the block. */

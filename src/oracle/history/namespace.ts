@@ -1,5 +1,5 @@
 import { type Call, nameOf, textArgument } from './calls.ts';
-import { type Configuration, exploreOrders, type Orders, seenBy } from './orders.ts';
+import { exploreOrders, type Orders, seenBy } from './orders.ts';
 
 /** A file or directory as such, whatever it is called. */
 export interface Identity {
@@ -126,9 +126,9 @@ export class Namespace {
 
   private mayBeDirectory(path: string): boolean {
     if (this.initial === null || this.initial.get(path) === 'directory') return true;
-    return this.mutations.some((call) => call.kind === 'mkdir' || textArgument(call, 'to') === path)
-      ? this.mutations.some((call) => call.kind === 'mkdir' && (call.path === path || this.mayBeMovedTo(path)))
-      : false;
+    return this.mutations.some(
+      (call) => call.kind === 'mkdir' && (call.path === path || this.mayBeMovedTo(path)),
+    );
   }
 
   private mayBeMovedTo(path: string): boolean {
@@ -265,5 +265,3 @@ function parentOf(path: string): string | null {
   if (path === '/' || slash < 0) return null;
   return slash === 0 ? '/' : path.slice(0, slash);
 }
-
-export type { Configuration };

@@ -1,0 +1,107 @@
+import { FIXES, type Fix, FixSet, fixesOfKernel, resolveFix } from '../fs/fixes.ts';
+import type { Switches } from './verdict.ts';
+
+/** What `--fixes` and `--kernel` ask for. */
+export interface FixSelection {
+  readonly kernel: string | null;
+  /** Where the list starts: all on, none on, or what the kernel or the workload has. */
+  readonly start: 'all' | 'none' | 'base';
+  /** Ids, applied in order. */
+  readonly changes: readonly { readonly id: string; readonly isOn: boolean }[];
+}
+
+/** The selection asks for a combination that never was code. */
+export class ImpossibleSwitches extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ImpossibleSwitches';
+  }
+}
+
+const REGISTRY: readonly Fix[] = FIXES;
+
+/**
+ * Reads `all,-18e83ac75bfe`, `none`, `-reuse-covering-map`, `reuse-identical-map,reuse-encompassing-map`: `all` and
+ * `none` start afresh, `-name` turns off, `+name` turns on, a list that begins with a plain name means exactly those.
+ * Null when nothing was asked for. Throws `UnknownFix`, `BadKernelVersion`.
+ */
+export function parseFixSelection(list: string | null, kernel: string | null): FixSelection | null {
+  if (list === null && kernel === null) return null;
+  if (kernel !== null) fixesOfKernel(kernel);
+  let start: FixSelection['start'] = 'base';
+  const changes: { id: string; isOn: boolean }[] = [];
+  const words = (list ?? '')
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+  for (const [index, word] of words.entries()) {
+    if (word === 'all' || word === 'none') {
+      start = word;
+      changes.length = 0;
+      continue;
+    }
+    const isSigned = word.startsWith('-') || word.startsWith('+');
+    if (index === 0 && !isSigned) start = 'none';
+    changes.push({ id: resolveFix(isSigned ? word.slice(1) : word).id, isOn: !word.startsWith('-') });
+  }
+  return { kernel, start, changes };
+}
+
+/** Applies a selection to what the workload has on. Throws `ImpossibleSwitches` when a fix lacks one it builds on. */
+export function selectFixes(selection: FixSelection, base: readonly string[]): FixSet {
+  const on = new Set(startOf(selection, base));
+  for (const change of selection.changes) {
+    if (change.isOn) on.add(change.id);
+    else on.delete(change.id);
+  }
+  for (const fix of REGISTRY) {
+    if (!on.has(fix.id)) continue;
+    const missing = fix.requires.filter((id) => !on.has(id));
+    if (missing.length > 0) {
+      throw new ImpossibleSwitches(
+        `${fix.id} builds on ${missing.join(', ')}, which is off: turn it on too, or add -${fix.id}`,
+      );
+    }
+  }
+  return new FixSet(on, selection.kernel);
+}
+
+function startOf(selection: FixSelection, base: readonly string[]): Iterable<string> {
+  if (selection.start === 'none') return [];
+  if (selection.start === 'all') return REGISTRY.map((fix) => fix.id);
+  return selection.kernel === null ? base : fixesOfKernel(selection.kernel).ids();
+}
+
+/** Both lists in the registry's order, with the shortest true label. */
+export function switchesOf(enabled: Iterable<string>, kernel: string | null): Switches {
+  const set = new Set(enabled);
+  const on = REGISTRY.filter((fix) => set.has(fix.id)).map((fix) => fix.id);
+  const off = REGISTRY.filter((fix) => !set.has(fix.id)).map((fix) => fix.id);
+  return { label: labelOf(on, off, kernel), kernel, on, off };
+}
+
+function labelOf(on: readonly string[], off: readonly string[], kernel: string | null): string {
+  if (kernel !== null) {
+    const base = new Set(fixesOfKernel(kernel).ids());
+    const changes = [
+      ...on.filter((id) => !base.has(id)).map((id) => `+${id}`),
+      ...off.filter((id) => base.has(id)).map((id) => `-${id}`),
+    ];
+    return [`kernel ${kernel}`, ...changes].join(' ');
+  }
+  if (off.length === 0) return 'all';
+  if (on.length === 0) return 'none';
+  return off.length <= on.length ? `all ${off.map((id) => `-${id}`).join(' ')}` : `only ${on.join(' ')}`;
+}
+
+/** True when both settings are the same code. */
+export function isSameSetting(a: Switches, b: Switches): boolean {
+  return (
+    a.on.length === b.on.length && a.on.every((id, index) => id === b.on[index]) && isSameKernel(a.kernel, b.kernel)
+  );
+}
+
+/** A kernel only adds the shape of bugs whose fixes are off; settings written without one match any. */
+function isSameKernel(a: string | null, b: string | null): boolean {
+  return a === null || b === null || a === b;
+}

@@ -1,0 +1,172 @@
+import type { FileOffset, InodeNumber, LogicalAddress } from '../../base/units.ts';
+import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
+import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
+import type { Task } from '../../task/task.ts';
+import {
+  COMPRESSION,
+  FILE_EXTENT_SIZE,
+  FILE_EXTENT_TYPE,
+  fileExtentCompression,
+  fileExtentDiskBytenr,
+  fileExtentDiskNumBytes,
+  fileExtentGeneration,
+  fileExtentNumBytes,
+  fileExtentOffset,
+  fileExtentRamBytes,
+  fileExtentType,
+  setFileExtentDiskBytenr,
+  setFileExtentDiskNumBytes,
+  setFileExtentGeneration,
+  setFileExtentNumBytes,
+  setFileExtentOffset,
+  setFileExtentRamBytes,
+  setFileExtentType,
+} from '../format/file-extent.ts';
+import { KEY_TYPE } from '../format/key.ts';
+import type { ChangeCursor } from '../tree/change-cursor.ts';
+import { type Cursor, searchTree } from '../tree/cursor.ts';
+import type { TransactionHandle } from '../transaction/transaction.ts';
+import { addDataReference, dropDataReference } from '../transaction/delayed-refs.ts';
+import { COMPRESSED, ExtentMap, PREALLOC, VACANCY } from './extent-map.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+
+/** Past every file offset. */
+export const FILE_END = Number.MAX_SAFE_INTEGER;
+
+/** The file offset where the item at the cursor ends; inline data fills its sector. */
+function itemEnd(cursor: Cursor): FileOffset {
+  const { view, dataOffset, offset } = cursor;
+  if (fileExtentType(view, dataOffset) === FILE_EXTENT_TYPE.INLINE) {
+    return offset + alignUp(fileExtentRamBytes(view, dataOffset), SECTOR_SIZE);
+  }
+  return offset + fileExtentNumBytes(view, dataOffset);
+}
+
+/** Goes to the first extent item of the inode that ends after `offset`; false when there is none. */
+function* seekExtentItem(cursor: Cursor, inode: InodeNumber, offset: FileOffset): Task<boolean> {
+  yield* cursor.seek(inode, KEY_TYPE.EXTENT_DATA, offset);
+  if (cursor.found) return true;
+  const hasBefore = yield* cursor.previous();
+  if (hasBefore && cursor.isAt(inode, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset) return true;
+  yield* cursor.next();
+  return cursor.isAt(inode, KEY_TYPE.EXTENT_DATA);
+}
+
+/**
+ * Reads what the tree says about `start` into a new extent map that covers it: the whole file extent item, or the hole
+ * up to the next item but no further than `length` bytes.
+ */
+export function* readExtentMap(files: Files, inode: Inode, start: FileOffset, length: number): Task<ExtentMap> {
+  const key = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: start };
+  const cursor = yield* searchTree(files.fs, inode.tree, key);
+  try {
+    if (!cursor.found) {
+      const hasBefore = yield* cursor.previous();
+      const isBefore = hasBefore && cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > start;
+      if (!isBefore) {
+        yield* cursor.next();
+        const next = cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) ? cursor.offset : FILE_END;
+        return holeMap(start, Math.min(next - start, length));
+      }
+    }
+    return mapOfItem(cursor);
+  } finally {
+    cursor.release();
+  }
+}
+
+function holeMap(start: FileOffset, length: number): ExtentMap {
+  return new ExtentMap({ start, length, blockStart: EXTENT_MAP_HOLE, flags: VACANCY });
+}
+
+/** The map of the extent item at the cursor. */
+function mapOfItem(cursor: Cursor): ExtentMap {
+  const { view, dataOffset: at, offset: start } = cursor;
+  const type = fileExtentType(view, at);
+  const generation = fileExtentGeneration(view, at);
+  const isCompressed = fileExtentCompression(view, at) !== COMPRESSION.NONE;
+  const ramBytes = fileExtentRamBytes(view, at);
+  if (type === FILE_EXTENT_TYPE.INLINE) {
+    const length = alignUp(ramBytes, SECTOR_SIZE);
+    const flags = isCompressed ? COMPRESSED : 0;
+    return new ExtentMap({ start, length, blockStart: EXTENT_MAP_INLINE, ramBytes, generation, flags });
+  }
+  const length = fileExtentNumBytes(view, at);
+  const address = fileExtentDiskBytenr(view, at);
+  const offset = fileExtentOffset(view, at);
+  if (address === 0) {
+    return new ExtentMap({ start, length, blockStart: EXTENT_MAP_HOLE, originalStart: start - offset, generation });
+  }
+  const diskLength = fileExtentDiskNumBytes(view, at);
+  return new ExtentMap({
+    start,
+    length,
+    blockStart: isCompressed ? address : address + offset,
+    blockLength: isCompressed ? diskLength : length,
+    originalStart: start - offset,
+    originalBlockLength: diskLength,
+    ramBytes,
+    generation,
+    flags: (isCompressed ? COMPRESSED : 0) | (type === FILE_EXTENT_TYPE.PREALLOC ? PREALLOC : 0),
+  });
+}
+
+/**
+ * Takes [start, end) out of the inode's extent items: cuts or splits those that reach beyond it, and keeps the back
+ * references of their extents right. Accounts the inode's bytes; its item is the caller's to write.
+ */
+export function* dropFileExtents(
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+  start: FileOffset,
+  end: FileOffset,
+): Task<void> {
+  let from = start;
+  while (from < end && (yield* seekExtentItem(cursor, inode.number, from))) {
+    const itemStart = cursor.offset;
+    if (itemStart >= end) return;
+    from = itemEnd(cursor);
+    cutItem(cursor, handle, inode, start, end, from);
+    if (from > end) return;
+  }
+}
+
+function cutItem(
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+  start: FileOffset,
+  end: FileOffset,
+  oldEnd: FileOffset,
+): void {
+  const itemStart = cursor.offset;
+  cursor.prepare();
+  const { view, dataOffset: at } = cursor;
+  if (fileExtentType(view, at) === FILE_EXTENT_TYPE.INLINE) {
+    inode.changeAllocatedBytes(-fileExtentRamBytes(view, at));
+    cursor.remove();
+    return;
+  }
+  const address = fileExtentDiskBytenr(view, at);
+  const diskLength = fileExtentDiskNumBytes(view, at);
+  const offset = fileExtentOffset(view, at);
+  const removed = Math.min(oldEnd, end) - Math.max(itemStart, start);
+  if (address !== 0) inode.changeAllocatedBytes(-removed);
+  const keepsLeft = itemStart < start;
+  const keepsRight = oldEnd > end;
+  if (keepsLeft) {
+    setFileExtentNumBytes(view, at, start - itemStart);
+    if (!keepsRight) return;
+    insertRightPart(cursor, inode, itemStart, end, oldEnd);
+    if (address !== 0) addDataReference(handle, reference(inode, itemStart - offset, address, diskLength));
+  } else if (keepsRight) {
+    setFileExtentOffset(view, at, offset + end - itemStart);
+    setFileExtentNumBytes(view, at, oldEnd - end);
+    cursor.rekey({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end });
+  } else {
+    cursor.remove();
+    if (address !== 0) dropDataReference(handle, reference(inode, itemStart - offset, address, diskLength));
+  }
+}

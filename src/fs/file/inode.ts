@@ -1,0 +1,202 @@
+import type { Errno } from '../../base/errno.ts';
+import { readU64, viewOf, writeU64 } from '../../base/bytes.ts';
+import type { Generation, InodeNumber } from '../../base/units.ts';
+import { type ResourceId, resource } from '../../task/resource.ts';
+import type { Counter, RangeLock, RwSemaphore, World } from '../../task/world.ts';
+import { writeNanoseconds } from '../format/timestamp.ts';
+import type { Tree } from '../tree/tree.ts';
+import type { ExtentMapRules } from './extent-map-rules.ts';
+import { ExtentMapTree } from './extent-map-tree.ts';
+import { OrderedExtents } from './ordered-extent.ts';
+import { PageCache } from './page-cache.ts';
+
+export const INODE_ITEM_SIZE = 160;
+
+/** Where the fields of an INODE_ITEM lie that change while it is in memory. */
+const TRANSID_AT = 8;
+const SIZE_AT = 16;
+const NBYTES_AT = 24;
+const NLINK_AT = 40;
+const MODE_AT = 52;
+const SEQUENCE_AT = 72;
+const CTIME_AT = 124;
+const MTIME_AT = 136;
+
+const MODE_TYPE_MASK = 0o170000;
+export const MODE_DIRECTORY = 0o040000;
+export const MODE_REGULAR = 0o100000;
+
+/** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
+function idOf(tree: Tree, number: InodeNumber): number {
+  return tree.id === 5 ? number : (tree.id % 2 ** 14) * 2 ** 28 + number;
+}
+
+/**
+ * An inode in memory. Attributes change under `lock` held exclusively, but for the disk size, the bytes and the times,
+ * which the completion of ordered extents changes in one step with the inode item.
+ */
+export class Inode {
+  readonly number: InodeNumber;
+  readonly tree: Tree;
+  /** The kernel's inode rwsem. */
+  readonly lock: RwSemaphore;
+  /** The kernel's extent lock: whoever maps, fills or drops file data holds its range. */
+  readonly ranges: RangeLock;
+  readonly mapsLock: RwSemaphore;
+  /** Direct writes under way without `lock`, and direct reads: a truncate waits for none. */
+  readonly directIo: Counter;
+  readonly ordered: OrderedExtents;
+  readonly pages: PageCache;
+  /** Whoever keeps the inode: open files and operations. */
+  references = 0;
+  /** Removed from the last directory, and its orphan item is there: gone with the last reference. */
+  isOrphan = false;
+  /** Next free DIR_INDEX of a directory; 0 while it is not known. */
+  nextIndex = 0;
+  /** Transaction that changed it last. */
+  lastTransaction: Generation = 0;
+  private readonly world: World;
+  private readonly id: ResourceId;
+  private readonly mapsId: ResourceId;
+  private readonly extentMaps: ExtentMapTree;
+  private readonly item: Uint8Array;
+  private readonly view: DataView;
+  private sizeNow: number;
+  /** Counts failed writes of data: an open file that saw fewer has one to report. */
+  private writeErrors = 0;
+  private lastWriteError: Errno | null = null;
+
+  /** `item`: the INODE_ITEM, whose bytes the inode keeps. */
+  constructor(world: World, tree: Tree, number: InodeNumber, item: Uint8Array, rules: ExtentMapRules) {
+    const id = idOf(tree, number);
+    this.world = world;
+    this.tree = tree;
+    this.number = number;
+    this.id = resource('inode', id);
+    this.mapsId = resource('extent-maps', id);
+    this.lock = world.rwSemaphore('inode', id);
+    this.ranges = world.rangeLock('file-range', id);
+    this.mapsLock = world.rwSemaphore('extent-maps', id);
+    this.directIo = world.counter('direct-io', id);
+    this.ordered = new OrderedExtents(world, id);
+    this.pages = new PageCache(world, id);
+    this.extentMaps = new ExtentMapTree(rules);
+    this.item = item;
+    this.view = viewOf(item);
+    this.sizeNow = readU64(this.view, SIZE_AT);
+  }
+
+  /** The extent maps, for a reader that holds `mapsLock`. */
+  readMaps(): ExtentMapTree {
+    this.world.touch(this.mapsId, 'read');
+    return this.extentMaps;
+  }
+
+  /** The extent maps, for a holder of `mapsLock` in exclusive mode. */
+  changeMaps(): ExtentMapTree {
+    this.world.touch(this.mapsId, 'write');
+    return this.extentMaps;
+  }
+
+  /** Without a lock, as a holder of a map reads it. */
+  touchMaps(): void {
+    this.world.touch(this.mapsId, 'read');
+  }
+
+  /** What `stat` says. */
+  get size(): number {
+    this.world.touch(this.id, 'read');
+    return this.sizeNow;
+  }
+
+  setSize(size: number): void {
+    this.world.touch(this.id, 'write');
+    this.sizeNow = size;
+  }
+
+  /** The size in the inode item: it never reaches past data that is not on disk yet. */
+  get diskSize(): number {
+    this.world.touch(this.id, 'read');
+    return readU64(this.view, SIZE_AT);
+  }
+
+  setDiskSize(size: number): void {
+    this.world.touch(this.id, 'write');
+    writeU64(this.view, SIZE_AT, size);
+  }
+
+  /** Both sizes at once, for directories. */
+  changeSize(change: number): void {
+    this.world.touch(this.id, 'write');
+    this.sizeNow += change;
+    writeU64(this.view, SIZE_AT, this.sizeNow);
+  }
+
+  /** Bytes of file extents that are no holes. */
+  get allocatedBytes(): number {
+    this.world.touch(this.id, 'read');
+    return readU64(this.view, NBYTES_AT);
+  }
+
+  changeAllocatedBytes(change: number): void {
+    this.world.touch(this.id, 'write');
+    writeU64(this.view, NBYTES_AT, readU64(this.view, NBYTES_AT) + change);
+  }
+
+  get links(): number {
+    this.world.touch(this.id, 'read');
+    return this.view.getUint32(NLINK_AT, true);
+  }
+
+  setLinks(links: number): void {
+    this.world.touch(this.id, 'write');
+    this.view.setUint32(NLINK_AT, links, true);
+  }
+
+  get mode(): number {
+    return this.view.getUint32(MODE_AT, true);
+  }
+
+  get isDirectory(): boolean {
+    return (this.mode & MODE_TYPE_MASK) === MODE_DIRECTORY;
+  }
+
+  get isRegular(): boolean {
+    return (this.mode & MODE_TYPE_MASK) === MODE_REGULAR;
+  }
+
+  /** Content changed, or attributes only. */
+  touchTimes(content: boolean): void {
+    this.world.touch(this.id, 'write');
+    const now = this.world.now();
+    writeNanoseconds(this.view, CTIME_AT, now);
+    if (!content) return;
+    writeNanoseconds(this.view, MTIME_AT, now);
+    writeU64(this.view, SEQUENCE_AT, readU64(this.view, SEQUENCE_AT) + 1);
+  }
+
+  /** The bytes of the inode item as the running transaction writes them: to be copied at once, not kept. */
+  itemFor(generation: Generation): Uint8Array {
+    this.world.touch(this.id, 'write');
+    writeU64(this.view, TRANSID_AT, generation);
+    this.lastTransaction = generation;
+    return this.item;
+  }
+
+  noteWriteError(error: Errno): void {
+    this.world.touch(this.id, 'write');
+    this.writeErrors++;
+    this.lastWriteError = error;
+  }
+
+  get writeErrorCount(): number {
+    this.world.touch(this.id, 'read');
+    return this.writeErrors;
+  }
+
+  /** The error of the last failed write, if any failed since the count was `seen`. */
+  writeErrorSince(seen: number): Errno | null {
+    this.world.touch(this.id, 'read');
+    return this.writeErrors > seen ? this.lastWriteError : null;
+  }
+}

@@ -1,0 +1,88 @@
+import type { Errno } from '../../base/errno.ts';
+import { type ResourceId, resource } from '../../task/resource.ts';
+import type { WaitQueue, World } from '../../task/world.ts';
+
+/**
+ * Data of a file that has its place on disk but no file extent item yet. It lives from the moment its extent map is
+ * inserted, pinned, until its completion has changed the trees or given up.
+ */
+export class OrderedExtent {
+  /** Bytes in the file. */
+  readonly start: number;
+  readonly length: number;
+  readonly diskStart: number;
+  readonly isDirect: boolean;
+  /** One per sector, set before the write is submitted. */
+  checksums: Uint32Array = NO_CHECKSUMS;
+  /** Why the write failed, if it did: then no item is made. */
+  error: Errno | null = null;
+  isDone = false;
+
+  constructor(start: number, length: number, diskStart: number, isDirect: boolean) {
+    this.start = start;
+    this.length = length;
+    this.diskStart = diskStart;
+    this.isDirect = isDirect;
+  }
+
+  get end(): number {
+    return this.start + this.length;
+  }
+}
+
+const NO_CHECKSUMS = new Uint32Array(0);
+
+/** The ordered extents of one inode by file offset; they may overlap only while a failed one waits for its end. */
+export class OrderedExtents {
+  private readonly sorted: OrderedExtent[] = [];
+  private readonly world: World;
+  private readonly id: ResourceId;
+  private readonly finished: WaitQueue;
+
+  constructor(world: World, id: number) {
+    this.world = world;
+    this.id = resource('ordered-extents', id);
+    this.finished = world.waitQueue('ordered-extents', id);
+  }
+
+  get isEmpty(): boolean {
+    this.world.touch(this.id, 'read');
+    return this.sorted.length === 0;
+  }
+
+  add(ordered: OrderedExtent): void {
+    this.world.touch(this.id, 'write');
+    let index = this.sorted.length;
+    while (index > 0 && this.sorted[index - 1]!.start > ordered.start) index--;
+    this.sorted.splice(index, 0, ordered);
+  }
+
+  /** The first one that intersects [start, end), or null. */
+  find(start: number, end: number): OrderedExtent | null {
+    this.world.touch(this.id, 'read');
+    for (const ordered of this.sorted) {
+      if (ordered.start >= end) return null;
+      if (ordered.end > start) return ordered;
+    }
+    return null;
+  }
+
+  /** Where the first unfinished one begins; Infinity when there is none. */
+  firstStart(): number {
+    this.world.touch(this.id, 'read');
+    return this.sorted[0]?.start ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** It is over: wakes everybody who waits for one of this inode. */
+  finish(ordered: OrderedExtent): void {
+    this.world.touch(this.id, 'write');
+    ordered.isDone = true;
+    this.sorted.splice(this.sorted.indexOf(ordered), 1);
+    this.finished.wakeAll();
+  }
+
+  /** Waits until some ordered extent finishes; look again afterwards. */
+  waitForOne(): ReturnType<WaitQueue['wait']> {
+    return this.finished.wait();
+  }
+}

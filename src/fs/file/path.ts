@@ -1,0 +1,60 @@
+import { FsError } from '../errors.ts';
+
+/** Linux's limits, in bytes. */
+export const NAME_LENGTH_MAX = 255;
+export const PATH_LENGTH_MAX = 4095;
+
+/** A path cut into names; `.` and `..` are kept, empty names are not. */
+export interface ParsedPath {
+  readonly names: readonly Uint8Array[];
+  /** It ended in `/`, so it must lead to a directory. */
+  readonly wantsDirectory: boolean;
+  /** For messages. */
+  readonly text: string;
+}
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Cuts a path from the root into names. Throws ENOENT for an empty path, ENAMETOOLONG for a name over 255 or a path
+ * over 4,095 bytes, EINVAL for a zero byte.
+ */
+export function parsePath(path: string | Uint8Array): ParsedPath {
+  const bytes = typeof path === 'string' ? encoder.encode(path) : path;
+  const text = typeof path === 'string' ? path : decoder.decode(path);
+  if (bytes.length === 0) throw new FsError('ENOENT', 'the path is empty');
+  if (bytes.length > PATH_LENGTH_MAX) {
+    throw new FsError('ENAMETOOLONG', `${text.slice(0, 32)}…: the path has ${bytes.length} bytes of ${PATH_LENGTH_MAX}`);
+  }
+  if (bytes.includes(0)) throw new FsError('EINVAL', `${text}: a zero byte ends no name`);
+  const names: Uint8Array[] = [];
+  let start = 0;
+  for (let at = 0; at <= bytes.length; at++) {
+    if (at < bytes.length && bytes[at] !== SLASH) continue;
+    if (at > start) names.push(checkedName(bytes.subarray(start, at), text));
+    start = at + 1;
+  }
+  return { names, wantsDirectory: bytes[bytes.length - 1] === SLASH, text };
+}
+
+function checkedName(name: Uint8Array, text: string): Uint8Array {
+  if (name.length > NAME_LENGTH_MAX) {
+    throw new FsError('ENAMETOOLONG', `${text.slice(0, 64)}…: a name has ${name.length} bytes of ${NAME_LENGTH_MAX}`);
+  }
+  return name;
+}
+
+export function isDot(name: Uint8Array): boolean {
+  return name.length === 1 && name[0] === DOT;
+}
+
+export function isDotDot(name: Uint8Array): boolean {
+  return name.length === 2 && name[0] === DOT && name[1] === DOT;
+}
+
+export function showName(name: Uint8Array): string {
+  return decoder.decode(name);
+}

@@ -1,0 +1,126 @@
+import { operationId, stampBytes } from '../../base/stamp.ts';
+import type { ByteCount, FileOffset } from '../../base/units.ts';
+import type { RunRecord } from '../../record/run-record.ts';
+import { type Call, isDirect, numberArgument, openerOf } from '../history/calls.ts';
+import type { Faults } from '../history/faults.ts';
+import type { Identity, Namespace } from '../history/namespace.ts';
+import type { ImageContents } from '../image-contents.ts';
+
+/** Everything that happened to one file's bytes. */
+export interface FileHistory {
+  readonly identity: Identity;
+  /** What it held before the run; null: not known. */
+  readonly initial: Uint8Array | null;
+  readonly changes: Change[];
+  readonly reads: Call[];
+}
+
+/** Something that may have changed bytes or size. */
+export interface Change {
+  readonly kind: 'write' | 'truncate';
+  readonly call: Call;
+  /** Half-open; a truncate changes everything from its size on. An append's are not known before it is placed. */
+  readonly start: FileOffset;
+  readonly end: FileOffset;
+  readonly isAppend: boolean;
+  /** It may not have happened at all, or only to some of its sectors. */
+  readonly isOptional: boolean;
+  readonly isDirect: boolean;
+  /** What a write wrote; of an append, from its own start. */
+  readonly bytes: Uint8Array;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Sorts the calls of a run by the files that they may have been about. */
+export function fileHistories(
+  record: RunRecord,
+  calls: readonly Call[],
+  namespace: Namespace,
+  before: ImageContents | null,
+  faults: Faults,
+): FileHistory[] {
+  const histories = new Map<Identity, FileHistory>();
+  for (const call of calls) {
+    if (call.kind !== 'read' && call.kind !== 'write' && call.kind !== 'truncate') continue;
+    if (call.kind === 'read' && !call.succeeded) continue;
+    const identities = identitiesOf(call, calls, namespace);
+    for (const identity of identities) {
+      let history = histories.get(identity);
+      if (history === undefined) {
+        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [] };
+        histories.set(identity, history);
+      }
+      if (call.kind === 'read') history.reads.push(call);
+      else addChanges(history.changes, call, identities.size > 1 || faults.mayHaveFailed);
+    }
+  }
+  return [...histories.values()];
+}
+
+/** The files that a call may have been about. */
+export function identitiesOf(call: Call, calls: readonly Call[], namespace: Namespace): Set<Identity> {
+  if (call.handle === null) {
+    return call.path === null ? new Set() : namespace.situationsOf(call, call.path).identities;
+  }
+  const opener = openerOf(call, calls);
+  if (opener !== null && opener.path !== null) {
+    if (opener.kind === 'create' && opener.succeeded) return new Set([namespace.madeBy(opener)]);
+    return namespace.situationsOf(opener, opener.path).identities;
+  }
+  return call.path === null ? new Set() : namespace.situationsOf(call, call.path).identities;
+}
+
+function initialOf(identity: Identity, record: RunRecord, before: ImageContents | null): Uint8Array | null {
+  if (identity.initialPath === null) return NO_BYTES;
+  if (record.before.length === 0 || before === null) return null;
+  return before.readFile(identity.initialPath);
+}
+
+function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {
+  const isOptional = isDoubtful || !call.succeeded;
+  if (call.kind === 'truncate') {
+    const size = numberArgument(call, 'size');
+    if (size === null || size < 0) return;
+    changes.push({
+      kind: 'truncate',
+      call,
+      start: size,
+      end: Number.POSITIVE_INFINITY,
+      isAppend: false,
+      isOptional,
+      isDirect: false,
+      bytes: NO_BYTES,
+    });
+    return;
+  }
+  const length = numberArgument(call, 'length') ?? 0;
+  const offset = numberArgument(call, 'offset');
+  const isAppend = offset === null || call.record.args['append'] === true;
+  const start = isAppend ? 0 : offset;
+  const bytes = contentOf(call, start, length);
+  const written = writtenBytes(call, length);
+  if (written > 0) changes.push(writeOf(call, start, bytes.subarray(0, written), isAppend, isOptional));
+  // What a short write left out may have reached the file all the same, but nobody may count on it.
+  if (written < length && !isAppend) {
+    changes.push(writeOf(call, start + written, bytes.subarray(written), false, true));
+  }
+}
+
+function writeOf(call: Call, start: FileOffset, bytes: Uint8Array, isAppend: boolean, isOptional: boolean): Change {
+  const end = start + bytes.length;
+  return { kind: 'write', call, start, end, isAppend, isOptional, isDirect: isDirect(call), bytes };
+}
+
+function writtenBytes(call: Call, length: ByteCount): ByteCount {
+  const result = call.record.result;
+  if (result === null || result.error !== null || typeof result.value !== 'number') return length;
+  return Math.max(0, Math.min(length, result.value));
+}
+
+/** What a write was asked to write: its stamp, or the bytes that it names. */
+function contentOf(call: Call, start: FileOffset, length: ByteCount): Uint8Array {
+  const data = call.record.args['data'];
+  if (data instanceof Uint8Array && data.length === length) return data;
+  return stampBytes(operationId(call.record.task, call.record.index, call.record.round), start, length);
+}

@@ -1,0 +1,131 @@
+import type { Errno } from '../../base/errno.ts';
+import type { RunRecord } from '../../record/run-record.ts';
+import type { LawContext } from '../law.ts';
+import { type Call, isDirect, numberArgument, openerOf, precedes, textArgument } from '../history/calls.ts';
+import type { Faults } from '../history/faults.ts';
+import type { Namespace, PathState } from '../history/namespace.ts';
+import type { Situation } from './contracts.ts';
+
+const FILE_SIZE_MAX = 2 ** 63 - 1;
+const NAME_BYTES_MAX = 255;
+/** Where the primary superblock lies, and where in it `bytes_used`. */
+const SUPERBLOCK_AT = 65536;
+const BYTES_USED_AT = 120;
+/** Metadata that one operation may cost, generously: a few paths copied in all trees. */
+const METADATA_PER_CALL = 65536;
+
+/** Everything that situations are judged from. */
+export interface Evidence {
+  readonly record: RunRecord;
+  readonly calls: readonly Call[];
+  readonly namespace: Namespace;
+  readonly faults: Faults;
+  readonly context: LawContext;
+}
+
+/** Whether `call`, which returned `errno`, may have been in that situation. In doubt: yes. */
+export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: Evidence): boolean {
+  switch (situation) {
+    case 'exists':
+      return pathMayBe(call, evidence, ['file', 'directory']);
+    case 'missing':
+      return call.handle === null && pathMayBe(call, evidence, ['missing', 'no-parent']);
+    case 'parent-is-file':
+      return pathMayBe(call, evidence, ['parent-is-file']) || targetMayBe(call, evidence, ['parent-is-file']);
+    case 'is-directory':
+      return pathMayBe(call, evidence, ['directory']);
+    case 'is-file':
+      return pathMayBe(call, evidence, ['file']);
+    case 'target-missing':
+      return targetMayBe(call, evidence, ['no-parent']);
+    case 'target-is-directory':
+      return targetMayBe(call, evidence, ['directory']);
+    case 'target-is-file':
+      return targetMayBe(call, evidence, ['file']);
+    case 'has-entries':
+      return call.path !== null && evidence.namespace.mayHaveChildren(call, call.path);
+    case 'target-has-entries': {
+      const to = textArgument(call, 'to');
+      return to !== null && evidence.namespace.mayHaveChildren(call, to);
+    }
+    case 'into-itself':
+      return (textArgument(call, 'to') ?? '').startsWith(`${call.path}/`);
+    case 'bad-handle':
+      return handleMayBeBad(call, evidence);
+    case 'unaligned-direct':
+      return isUnalignedDirect(call, evidence);
+    case 'negative-argument':
+      return ['offset', 'length', 'size'].some((name) => (numberArgument(call, name) ?? 0) < 0);
+    case 'past-maximum':
+      return (
+        (numberArgument(call, 'offset') ?? 0) + (numberArgument(call, 'length') ?? 0) > FILE_SIZE_MAX ||
+        (numberArgument(call, 'size') ?? 0) > FILE_SIZE_MAX
+      );
+    case 'name-too-long':
+      return [call.path, textArgument(call, 'to')].some((path) =>
+        (path ?? '').split('/').some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX),
+      );
+    case 'may-be-full':
+      return mayBeFull(evidence);
+    case 'fault':
+      return faultExplains(errno, evidence.faults);
+    case 'aborted':
+      return evidence.faults.aborted !== null;
+  }
+}
+
+function pathMayBe(call: Call, { namespace }: Evidence, wanted: readonly PathState[]): boolean {
+  if (call.path === null) return call.handle === null;
+  return meets(namespace.situationsOf(call, call.path).states, wanted);
+}
+
+function targetMayBe(call: Call, { namespace }: Evidence, wanted: readonly PathState[]): boolean {
+  const to = textArgument(call, 'to');
+  return to !== null && meets(namespace.situationsOf(call, to).states, wanted);
+}
+
+function meets(states: ReadonlySet<PathState>, wanted: readonly PathState[]): boolean {
+  return states.has('unknown') || wanted.some((state) => states.has(state));
+}
+
+function handleMayBeBad(call: Call, { calls }: Evidence): boolean {
+  if (call.handle === null) return false;
+  const opener = openerOf(call, calls);
+  if (opener === null || !opener.succeeded) return true;
+  return calls.some(
+    (other) =>
+      other.kind === 'close' &&
+      other.handle === call.handle &&
+      other.record.task === call.record.task &&
+      precedes(opener, other) &&
+      precedes(other, call),
+  );
+}
+
+function isUnalignedDirect(call: Call, { context }: Evidence): boolean {
+  const offset = numberArgument(call, 'offset') ?? 0;
+  const length = numberArgument(call, 'length') ?? 0;
+  return isDirect(call) && (offset % context.sectorSize !== 0 || length % context.sectorSize !== 0);
+}
+
+/** An eighth of the devices: chunks come in large pieces, and freed space returns only with a commit. */
+function mayBeFull({ record, calls }: Evidence): boolean {
+  let total = 0;
+  for (const image of record.before) total += image.size;
+  if (total === 0) return true;
+  const superblock = record.before[0]!.read(SUPERBLOCK_AT + BYTES_USED_AT, 8);
+  let asked = superblock[0]! + superblock[1]! * 2 ** 8 + superblock[2]! * 2 ** 16 + superblock[3]! * 2 ** 24;
+  asked += superblock[4]! * 2 ** 32 + superblock[5]! * 2 ** 40;
+  for (const call of calls) {
+    asked += METADATA_PER_CALL;
+    if (call.kind === 'write') asked += numberArgument(call, 'length') ?? 0;
+  }
+  return asked * 8 >= total;
+}
+
+/** A failed I/O may surface as itself or as EIO; a failure that aborts also as EROFS. */
+function faultExplains(errno: Errno, faults: Faults): boolean {
+  if (!faults.mayHaveFailed) return false;
+  if (faults.errnos === null || faults.aborted !== null) return true;
+  return faults.errnos.has(errno) || ((errno === 'EIO' || errno === 'EROFS') && faults.errnos.size > 0);
+}

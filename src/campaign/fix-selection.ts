@@ -1,4 +1,4 @@
-import { FIXES, type Fix, FixSet, fixesOfKernel, resolveFix } from '../fs/fixes.ts';
+import { BadKernelVersion, FIXES, type Fix, FixSet, fixesOfKernel, resolveFix, UnknownFix } from '../fs/fixes.ts';
 import type { Switches } from './verdict.ts';
 
 /** What `--fixes` and `--kernel` ask for. */
@@ -10,11 +10,11 @@ export interface FixSelection {
   readonly changes: readonly { readonly id: string; readonly isOn: boolean }[];
 }
 
-/** The selection asks for a combination that never was code. */
-export class ImpossibleSwitches extends Error {
+/** The selection names no fix or kernel, or asks for a combination that never was code. */
+export class SelectionError extends Error {
   constructor(message: string) {
     super(message);
-    this.name = 'ImpossibleSwitches';
+    this.name = 'SelectionError';
   }
 }
 
@@ -23,14 +23,23 @@ const REGISTRY: readonly Fix[] = FIXES;
 /**
  * Reads `all,-18e83ac75bfe`, `none`, `-reuse-covering-map`, `reuse-identical-map,reuse-encompassing-map`: `all` and
  * `none` start afresh, `-name` turns off, `+name` turns on, a list that begins with a plain name means exactly those.
- * Null when nothing was asked for. Throws `UnknownFix`, `BadKernelVersion`.
+ * Null when nothing was asked for. Throws `SelectionError`.
  */
 export function parseFixSelection(list: string | null, kernel: string | null): FixSelection | null {
   if (list === null && kernel === null) return null;
-  if (kernel !== null) fixesOfKernel(kernel);
+  try {
+    if (kernel !== null) fixesOfKernel(kernel);
+    return { kernel, ...readList(list ?? '') };
+  } catch (error) {
+    if (error instanceof UnknownFix || error instanceof BadKernelVersion) throw new SelectionError(error.message);
+    throw error;
+  }
+}
+
+function readList(list: string): Omit<FixSelection, 'kernel'> {
   let start: FixSelection['start'] = 'base';
   const changes: { id: string; isOn: boolean }[] = [];
-  const words = (list ?? '')
+  const words = list
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
@@ -44,10 +53,10 @@ export function parseFixSelection(list: string | null, kernel: string | null): F
     if (index === 0 && !isSigned) start = 'none';
     changes.push({ id: resolveFix(isSigned ? word.slice(1) : word).id, isOn: !word.startsWith('-') });
   }
-  return { kernel, start, changes };
+  return { start, changes };
 }
 
-/** Applies a selection to what the workload has on. Throws `ImpossibleSwitches` when a fix lacks one it builds on. */
+/** Applies a selection to what the workload has on. Throws `SelectionError` when a fix lacks one it builds on. */
 export function selectFixes(selection: FixSelection, base: readonly string[]): FixSet {
   const on = new Set(startOf(selection, base));
   for (const change of selection.changes) {
@@ -58,7 +67,7 @@ export function selectFixes(selection: FixSelection, base: readonly string[]): F
     if (!on.has(fix.id)) continue;
     const missing = fix.requires.filter((id) => !on.has(id));
     if (missing.length > 0) {
-      throw new ImpossibleSwitches(
+      throw new SelectionError(
         `${fix.id} builds on ${missing.join(', ')}, which is off: turn it on too, or add -${fix.id}`,
       );
     }

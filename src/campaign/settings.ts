@@ -27,7 +27,7 @@ export interface SettingPlan {
 /**
  * One plan for each setting that the workload has expectations about, in their order; or one for the setting that the
  * overrides name, with the expectations that the workload has about exactly that setting, if any. Throws
- * `ImpossibleSwitches`.
+ * `SelectionError`.
  */
 export function planSettings(workload: Workload, overrides: Overrides = NO_OVERRIDES): SettingPlan[] {
   const stated = groupBySetting(workload, overrides);

@@ -21,7 +21,9 @@ export interface FixWord {
   readonly id: string;
   /** The first kernel that has it: `4.16`. */
   readonly kernel: string;
-  /** Upstream commit, at least 12 digits. */
+  /** The kernel that brought the bug; absent when it is older than what is modelled. */
+  readonly introduced?: string;
+  /** Upstream commit, as many digits as are confirmed; may be empty. */
   readonly commit: string;
   readonly requires: readonly string[];
 }

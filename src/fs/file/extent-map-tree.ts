@@ -163,7 +163,7 @@ export class ExtentMapTree {
     this.mergeWithSuccessor(map);
   }
 
-  /** False when others hold the map: they read its fields without the tree's lock (ac05ca913e9f). */
+  /** False when somebody beside the tree and the one who merges holds the map: they read its fields without the tree's lock (ac05ca913e9f). */
   mayGrow(map: ExtentMap): boolean {
     return !this.rules.mergeOnlyUnshared || map.references <= 2;
   }
@@ -216,7 +216,7 @@ export class ExtentMapTree {
 
   /**
    * The ordered extent behind [start, start + length) has finished in transaction `generation`. Returns the map, not
-   * yet merged, or null when no map starts at `start` (the kernel warns).
+   * yet merged and held for the caller, or null when no map starts at `start` (the kernel warns).
    */
   beginUnpin(start: number, length: number, generation: number): ExtentMap | null {
     const map = this.lookup(start, length);
@@ -225,6 +225,7 @@ export class ExtentMapTree {
     map.flags &= ~PINNED;
     map.modStart = map.start;
     map.modLength = map.length;
+    map.references++;
     return map;
   }
 
@@ -235,25 +236,39 @@ export class ExtentMapTree {
     const wasFilling = takeFilling(map);
     this.merge(map);
     if (wasFilling) logWhole(map);
+    map.references--;
     return map;
   }
 
-  /** The fsync that logged the map is done with it. Merging follows, if the map is still in the tree. */
+  /** The fsync that logged the map, and still holds it, is done. Merging follows, if the map is still in the tree. */
   clearLogging(map: ExtentMap): void {
     map.flags &= ~LOGGING;
     if (map.isInTree) this.merge(map);
   }
 
-  /** Takes all modified maps off the list and marks them as being logged, holding each for the caller. */
+  /** Takes the modified maps that are on disk off the list and marks them as being logged; the caller holds each. */
   takeModifiedForLogging(): ExtentMap[] {
-    const taken = this.modified.slice();
-    this.modified.length = 0;
+    const taken = this.modified.filter((map) => !map.isPinned);
     for (const map of taken) {
-      map.isModified = false;
+      this.unlist(map);
       map.flags |= LOGGING;
       map.references++;
     }
     return taken;
+  }
+
+  /** Drops maps that nobody needs: neither pinned, nor being logged, nor modified, nor held. Returns how many went. */
+  shrink(): number {
+    const needless = this.sorted.filter((map) => (map.flags & (PINNED | LOGGING)) === 0 && !map.isModified && map.references === 1);
+    for (const map of needless) this.remove(map);
+    return needless.length;
+  }
+
+  /** Puts a map in with no check at all: only a mutation does that. */
+  insertUnchecked(map: ExtentMap): void {
+    this.sorted.splice(this.firstEndingAfter(map.start), 0, map);
+    map.references++;
+    map.isInTree = true;
   }
 
   /**

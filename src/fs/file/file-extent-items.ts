@@ -1,9 +1,11 @@
 import type { FileOffset, InodeNumber, LogicalAddress } from '../../base/units.ts';
 import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
+import { viewOf } from '../../base/bytes.ts';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
 import {
   COMPRESSION,
+  FILE_EXTENT_INLINE_HEAD_SIZE,
   FILE_EXTENT_SIZE,
   FILE_EXTENT_TYPE,
   fileExtentCompression,
@@ -22,9 +24,10 @@ import {
   setFileExtentRamBytes,
   setFileExtentType,
 } from '../format/file-extent.ts';
+import { FsError } from '../errors.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
-import { type Cursor, searchTree } from '../tree/cursor.ts';
+import { type Cursor, findItem, searchTree } from '../tree/cursor.ts';
 import type { TransactionHandle } from '../transaction/transaction.ts';
 import { addDataReference, dropDataReference } from '../transaction/delayed-refs.ts';
 import { COMPRESSED, ExtentMap, PREALLOC, VACANCY } from './extent-map.ts';
@@ -128,19 +131,20 @@ export function* dropFileExtents(
     const itemStart = cursor.offset;
     if (itemStart >= end) return;
     from = itemEnd(cursor);
-    cutItem(cursor, handle, inode, start, end, from);
+    yield* cutItem(cursor, handle, inode, start, end, from);
     if (from > end) return;
   }
 }
 
-function cutItem(
+/** Leaves of the item at the cursor what lies outside [start, end). */
+function* cutItem(
   cursor: ChangeCursor,
   handle: TransactionHandle,
   inode: Inode,
   start: FileOffset,
   end: FileOffset,
-  oldEnd: FileOffset,
-): void {
+  itemEndOffset: FileOffset,
+): Task<void> {
   const itemStart = cursor.offset;
   cursor.prepare();
   const { view, dataOffset: at } = cursor;
@@ -152,21 +156,58 @@ function cutItem(
   const address = fileExtentDiskBytenr(view, at);
   const diskLength = fileExtentDiskNumBytes(view, at);
   const offset = fileExtentOffset(view, at);
-  const removed = Math.min(oldEnd, end) - Math.max(itemStart, start);
-  if (address !== 0) inode.changeAllocatedBytes(-removed);
   const keepsLeft = itemStart < start;
-  const keepsRight = oldEnd > end;
-  if (keepsLeft) {
+  const keepsRight = itemEndOffset > end;
+  if (address !== 0) inode.changeAllocatedBytes(Math.max(itemStart, start) - Math.min(itemEndOffset, end));
+  if (keepsLeft && keepsRight) {
+    const bytes = cursor.data.slice();
     setFileExtentNumBytes(view, at, start - itemStart);
-    if (!keepsRight) return;
-    insertRightPart(cursor, inode, itemStart, end, oldEnd);
-    if (address !== 0) addDataReference(handle, reference(inode, itemStart - offset, address, diskLength));
+    setFileExtentOffset(viewOf(bytes), 0, offset + end - itemStart);
+    setFileExtentNumBytes(viewOf(bytes), 0, itemEndOffset - end);
+    yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, end);
+    cursor.insert({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end }, bytes);
+    if (address !== 0) addReference(handle, inode, itemStart - offset, address, diskLength);
+  } else if (keepsLeft) {
+    setFileExtentNumBytes(view, at, start - itemStart);
   } else if (keepsRight) {
     setFileExtentOffset(view, at, offset + end - itemStart);
-    setFileExtentNumBytes(view, at, oldEnd - end);
+    setFileExtentNumBytes(view, at, itemEndOffset - end);
     cursor.rekey({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end });
   } else {
     cursor.remove();
-    if (address !== 0) dropDataReference(handle, reference(inode, itemStart - offset, address, diskLength));
+    if (address !== 0) dropReference(handle, inode, itemStart - offset, address, diskLength);
   }
+}
+
+/** Adds the item of a new, whole extent, with its back reference; the range holds no item. */
+export function* insertFileExtent(
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+  start: FileOffset,
+  length: number,
+  address: LogicalAddress,
+): Task<void> {
+  yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, start);
+  const at = cursor.open({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: start }, FILE_EXTENT_SIZE);
+  const { view } = cursor;
+  cursor.data.fill(0);
+  setFileExtentGeneration(view, at, handle.generation);
+  setFileExtentRamBytes(view, at, length);
+  setFileExtentType(view, at, FILE_EXTENT_TYPE.REGULAR);
+  setFileExtentDiskBytenr(view, at, address);
+  setFileExtentDiskNumBytes(view, at, length);
+  setFileExtentNumBytes(view, at, length);
+  inode.changeAllocatedBytes(length);
+  addReference(handle, inode, start, address, length);
+}
+
+/** A copy of the inode's inline data, or null when its first extent is none. */
+export function* readInlineData(files: Files, inode: Inode): Task<Uint8Array | null> {
+  const item = yield* findItem(files.fs, inode.tree, { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 });
+  if (item === null || fileExtentType(viewOf(item), 0) !== FILE_EXTENT_TYPE.INLINE) return null;
+  if (fileExtentCompression(viewOf(item), 0) !== COMPRESSION.NONE) {
+    throw new FsError('EOPNOTSUPP', `inode ${inode.number}: compressed inline data`);
+  }
+  return item.slice(FILE_EXTENT_INLINE_HEAD_SIZE);
 }

@@ -29,8 +29,6 @@ export class TreeBlock {
   isDirty = false;
   /** Already on its transaction's list of blocks to write. */
   isListed = false;
-  /** Set when the address has been freed: nothing reachable leads here any more. */
-  isFreed = false;
 
   constructor(address: LogicalAddress, bytes: Uint8Array) {
     this.address = address;
@@ -44,7 +42,6 @@ export class TreeBlock {
     this.bytes = bytes;
     this.view = viewOf(bytes);
     this.isDirty = false;
-    this.isFreed = false;
     this.readHeader();
   }
 

@@ -1,6 +1,8 @@
+import { viewOf } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
 import { resource } from '../../task/resource.ts';
 import type { IoPurpose, RwSemaphore, World } from '../../task/world.ts';
+import { rootItemBytesUsed } from '../format/root-item.ts';
 import type { VolumeHost } from '../volume/volume.ts';
 import { TreeBlock } from './tree-block.ts';
 
@@ -18,6 +20,8 @@ export class Tree {
   commitRoot: TreeBlock;
   /** On the running transaction's list of trees whose root moved. */
   isRootListed = false;
+  /** Bytes of all its blocks. */
+  bytesUsed: number;
   /** The root item as it stands in the root tree; empty for the trees that the superblock points to. */
   rootItem: Uint8Array;
 
@@ -29,6 +33,7 @@ export class Tree {
     this.root = root;
     this.commitRoot = root;
     this.rootItem = rootItem;
+    this.bytesUsed = rootItem.length > 0 ? rootItemBytesUsed(viewOf(rootItem), 0) : 0;
   }
 }
 
@@ -41,10 +46,9 @@ export class TreeBlockCache {
     this.world = world;
   }
 
-  /** The block at `address` if it is in memory and its address is in use. */
+  /** The block at `address` if it is in memory; whoever follows a pointer compares the generation. */
   find(address: LogicalAddress): TreeBlock | null {
-    const block = this.blocks.get(address);
-    return block === undefined || block.isFreed ? null : block;
+    return this.blocks.get(address) ?? null;
   }
 
   /** Gives `address` new content: after a read, or because it was allocated. The object is the same as ever. */

@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { ByteCount, DeviceId, LogicalAddress, PhysicalAddress } from '../../base/units.ts';
+import { BLOCK_GROUP_FLAG, BLOCK_GROUP_PROFILE_MASK } from '../format/block-group.ts';
 
 /** Where one copy (or, with striping, one column) of a chunk lies. */
 export interface Stripe {
@@ -25,8 +26,9 @@ export interface Mapping {
 }
 
 /** Profiles whose stripes are all full copies: single, DUP, RAID1 and its kin. Striped profiles come with their issue. */
-const COPY_PROFILES_MASK = 0x10 | 0x20 | 0x200 | 0x400;
-const STRIPED_PROFILES_MASK = 0x08 | 0x40 | 0x80 | 0x100;
+const COPY_PROFILES_MASK =
+  BLOCK_GROUP_FLAG.RAID1 | BLOCK_GROUP_FLAG.DUP | BLOCK_GROUP_FLAG.RAID1C3 | BLOCK_GROUP_FLAG.RAID1C4;
+const STRIPED_PROFILES_MASK = BLOCK_GROUP_PROFILE_MASK - COPY_PROFILES_MASK;
 
 /** Chunks by logical address. Chunks never overlap. */
 export class ChunkMap {
@@ -85,7 +87,7 @@ export function isCopyProfile(flags: number): boolean {
 
 /** How many copies of each byte the chunk keeps. */
 export function copiesOf(chunk: Chunk): number {
-  return isCopyProfile(chunk.flags) && (chunk.flags & COPY_PROFILES_MASK) !== 0 ? chunk.stripes.length : 1;
+  return (chunk.flags & COPY_PROFILES_MASK) !== 0 ? chunk.stripes.length : 1;
 }
 
 /** The device range that holds copy `mirror` (from 0) of a range that lies inside the chunk. */

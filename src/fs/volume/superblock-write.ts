@@ -2,23 +2,15 @@ import type { Errno } from '../../base/errno.ts';
 import type { DeviceId, PhysicalAddress } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { PendingIo } from '../../task/world.ts';
+import { SUPERBLOCK_OFFSETS, SUPERBLOCK_SIZE } from '../format/superblock.ts';
 import type { VolumeHost } from './volume.ts';
 
-/** Where btrfs keeps its superblock and the copies of it, in bytes from the start of each device. */
-export const SUPERBLOCK_OFFSETS: readonly PhysicalAddress[] = [65536, 64 * 1024 * 1024, 256 * 1024 ** 3];
-
-const SUPERBLOCK_SIZE = 4096;
 const SUPERBLOCK_PURPOSE = { kind: 'superblock' } as const;
 
 /** One device's superblock for each place it has room for; the bytes belong to the device from now on. */
 export interface DeviceSuperblocks {
   readonly device: DeviceId;
   readonly copies: readonly { readonly offset: PhysicalAddress; readonly bytes: Uint8Array }[];
-}
-
-/** The places that a device of `size` bytes has room for. */
-export function superblockOffsets(size: number): readonly PhysicalAddress[] {
-  return SUPERBLOCK_OFFSETS.filter((offset) => offset + SUPERBLOCK_SIZE <= size);
 }
 
 /**

@@ -2,6 +2,8 @@ import { readU64 } from '../../base/bytes.ts';
 import type { DiskImage } from '../../record/image.ts';
 import { GROUP, STRIPE_LENGTH, STRIPE_SIZE, SUPER_OFFSETS } from './layout.ts';
 
+const COPIES_MAX = 4;
+
 /** A stretch of one device that holds consecutive logical bytes. */
 export interface Place {
   device: number;
@@ -55,8 +57,8 @@ export class Chunk {
   /** How many whole copies of each byte exist. */
   get copies(): number {
     if (this.type & (GROUP.RAID0 | GROUP.RAID5 | GROUP.RAID6)) return 1;
-    if (this.type & GROUP.RAID10) return Math.max(this.subStripes, 1);
-    return this.stripes;
+    // Malformed profiles may claim thousands; no real one has more than four.
+    return Math.min(this.type & GROUP.RAID10 ? Math.max(this.subStripes, 1) : this.stripes, COPIES_MAX);
   }
 
   /** Bytes that each stripe takes on its device. */

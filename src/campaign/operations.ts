@@ -1,0 +1,187 @@
+import { operationId, stampBytes } from '../base/stamp.ts';
+import { FsError } from '../fs/errors.ts';
+import type { MountedFilesystem } from '../fs/filesystem.ts';
+import {
+  close,
+  create,
+  dropCaches,
+  fdatasync,
+  fiemap,
+  type FileTarget,
+  fsync,
+  type Handle,
+  mkdir,
+  open,
+  read,
+  rename,
+  sync,
+  truncate,
+  unlink,
+  write,
+} from '../fs/syscalls.ts';
+import type { OperationRecord, OperationValue, Step } from '../record/run-record.ts';
+import type { Task } from '../task/task.ts';
+import type { FileReference, Operation, WriteOperation } from '../workload/model.ts';
+
+/** A list of operations as one task runs it, with what is the same in every execution worked out. */
+export interface OperationList {
+  readonly task: string;
+  readonly repeat: number;
+  readonly operations: readonly ListedOperation[];
+}
+
+interface ListedOperation {
+  readonly operation: Operation;
+  /** What the record says of it: the operation's own fields. */
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** What a list needs of the execution it runs in. */
+export interface ExecutionState {
+  readonly fs: MountedFilesystem;
+  /** Filled as the run goes, in the order of the starts. */
+  readonly operations: OperationRecord[];
+  /** Handles that are open, in the order of their opening. */
+  readonly handles: Handle[];
+  currentStep(): Step;
+}
+
+export function listOperations(task: string, repeat: number, operations: readonly Operation[]): OperationList {
+  return { task, repeat, operations: operations.map((operation) => ({ operation, args: argumentsOf(operation) })) };
+}
+
+function argumentsOf(operation: Operation): Record<string, unknown> {
+  const { kind: _kind, at: _at, expect, ...rest } = operation;
+  return expect === null ? rest : { ...rest, expect };
+}
+
+/** Runs a list, recording each operation; the file system's refusals are results, all other errors are ours. */
+export function* runOperations(state: ExecutionState, list: OperationList): Task<void> {
+  for (let round = 0; round < list.repeat; round++) {
+    const handles = new Map<string, Handle>();
+    for (let index = 0; index < list.operations.length; index++) {
+      const { operation, args } = list.operations[index]!;
+      const record: OperationRecord = {
+        task: list.task,
+        index,
+        round,
+        operation: operation.kind,
+        args,
+        started: state.currentStep(),
+        ended: null,
+        result: null,
+      };
+      state.operations.push(record);
+      try {
+        const value = yield* perform(state, operation, handles, record);
+        record.result = { error: null, value };
+      } catch (error) {
+        if (!(error instanceof FsError)) throw error;
+        record.result = { error: error.code, where: error.where };
+      }
+      record.ended = state.currentStep();
+    }
+  }
+}
+
+/** Closes what operations left open, so that the file system can be unmounted; nobody records this. */
+export function* closeLeftHandles(state: ExecutionState): Task<void> {
+  while (state.handles.length > 0) {
+    const handle = state.handles.pop()!;
+    try {
+      yield* close(state.fs, handle);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+    }
+  }
+}
+
+function* perform(
+  state: ExecutionState,
+  operation: Operation,
+  handles: Map<string, Handle>,
+  record: OperationRecord,
+): Task<OperationValue> {
+  const { fs } = state;
+  switch (operation.kind) {
+    case 'read':
+      return yield* read(fs, targetOf(operation.file, handles), operation.offset, operation.length, {
+        direct: operation.direct,
+      });
+    case 'write':
+      return yield* write(fs, targetOf(operation.file, handles), operation.offset, bytesOf(operation, record), {
+        direct: operation.direct,
+        append: operation.append,
+      });
+    case 'mkdir':
+      yield* mkdir(fs, operation.path);
+      return null;
+    case 'create':
+      if (operation.as === null) yield* create(fs, operation.path);
+      else remember(state, handles, operation.as, yield* open(fs, operation.path, { create: true, exclusive: true }));
+      return null;
+    case 'open':
+      remember(state, handles, operation.as, yield* open(fs, operation.path, operation));
+      return null;
+    case 'close': {
+      const handle = handleOf(operation.handle, handles);
+      handles.delete(operation.handle);
+      const at = state.handles.indexOf(handle);
+      if (at >= 0) state.handles.splice(at, 1);
+      yield* close(fs, handle);
+      return null;
+    }
+    case 'unlink':
+      yield* unlink(fs, operation.path);
+      return null;
+    case 'rename':
+      yield* rename(fs, operation.from, operation.to);
+      return null;
+    case 'truncate':
+      yield* truncate(fs, targetOf(operation.file, handles), operation.size);
+      return null;
+    case 'fsync':
+      yield* fsync(fs, targetOf(operation.file, handles));
+      return null;
+    case 'fdatasync':
+      yield* fdatasync(fs, targetOf(operation.file, handles));
+      return null;
+    case 'fiemap':
+      return yield* fiemap(fs, targetOf(operation.file, handles));
+    case 'sync':
+      yield* sync(fs);
+      return null;
+    case 'drop-caches':
+      yield* dropCaches(fs);
+      return null;
+    case 'sleep':
+      yield* fs.world.sleep(operation.duration);
+      return null;
+    case 'mark':
+      yield* fs.world.point(operation.point);
+      return null;
+    case 'remount':
+      throw new FsError('EBUSY', 'remount: only setup can unmount');
+  }
+}
+
+function bytesOf(operation: WriteOperation, record: OperationRecord): Uint8Array {
+  const id = operationId(record.task, record.index, record.round);
+  // An append does not know its offset before; its stamps count from the start of what it wrote.
+  return stampBytes(id, operation.append ? 0 : (operation.offset ?? 0), operation.length);
+}
+
+function targetOf(file: FileReference, handles: ReadonlyMap<string, Handle>): FileTarget {
+  return file.kind === 'path' ? file.path : handleOf(file.handle, handles);
+}
+
+function handleOf(name: string, handles: ReadonlyMap<string, Handle>): Handle {
+  const handle = handles.get(name);
+  if (handle === undefined) throw new FsError('EBADF', `$${name}: the operation that should have opened it failed`);
+  return handle;
+}
+
+function remember(state: ExecutionState, handles: Map<string, Handle>, name: string, handle: Handle): void {
+  handles.set(name, handle);
+  state.handles.push(handle);
+}

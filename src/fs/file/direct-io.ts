@@ -1,0 +1,232 @@
+import type { Errno } from '../../base/errno.ts';
+import { SECTOR_SIZE } from '../../base/units.ts';
+import type { Task } from '../../task/task.ts';
+import type { Held } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
+import { reserveDataExtent } from '../space/data-reservation.ts';
+import { submitLogicalWrite } from '../volume/volume.ts';
+import { checksumsOf, readVerified } from './data-checksum.ts';
+import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
+import type { ExtentMap } from './extent-map.ts';
+import { readInlineData } from './file-extent-items.ts';
+import type { Files } from './files.ts';
+import { checkWriteEnd, DATA, zerosUpTo } from './file-limits.ts';
+import type { Inode } from './inode.ts';
+import { OrderedExtent } from './ordered-extent.ts';
+import { finishOrderedExtent, waitForOrderedExtent } from './ordered-completion.ts';
+import { PAGE_SIZE } from './page-cache.ts';
+import { flushRange } from './writeback.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Locks a range for direct I/O once no ordered extent lies in it; for a write, also once no page does: pages that came
+ * back after the write began are written out and dropped, so that no reader is left with old bytes.
+ */
+function* lockForDirectIo(files: Files, inode: Inode, start: number, length: number, isWrite: boolean): Task<Held> {
+  const end = start + length;
+  for (;;) {
+    const held = yield* inode.ranges.acquire(start, length, 'exclusive');
+    const ordered = inode.ordered.find(start, end);
+    if (ordered !== null && !files.mutations.has('skip-ordered-wait')) {
+      held.release();
+      yield* waitForOrderedExtent(inode, ordered);
+    } else if (isWrite && !dropCleanPages(files, inode, start, end)) {
+      held.release();
+      yield* flushRange(files, inode, start, end);
+    } else {
+      return held;
+    }
+  }
+}
+
+/** Drops the pages of a locked range; false when one is dirty or being written, and so must be flushed first. */
+function dropCleanPages(files: Files, inode: Inode, start: number, end: number): boolean {
+  if (inode.pages.isEmpty || files.mutations.has('stale-read')) return true;
+  const pages = inode.pages.within(Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
+  if (pages.some((page) => page.isDirty || page.isUnderWriteback)) return false;
+  for (const page of pages) inode.pages.remove(page);
+  return true;
+}
+
+function checkAligned(what: string, inode: Inode, offset: number, length: number): void {
+  if (offset % SECTOR_SIZE === 0 && length % SECTOR_SIZE === 0) return;
+  const range = `${length} bytes at ${offset} of inode ${inode.number}`;
+  throw new FsError('EINVAL', `direct ${what} of ${range}: both must be multiples of ${SECTOR_SIZE}`);
+}
+
+/**
+ * Reads without the page cache and without the inode's lock. The range lock is taken one sector at a time, each held
+ * until its bytes are there. Returns fewer bytes at the end of the file. Throws EINVAL where not aligned, EIO.
+ */
+export function* directRead(files: Files, inode: Inode, offset: number, length: number): Task<Uint8Array> {
+  checkAligned('read', inode, offset, length);
+  if (!inode.pages.isEmpty) yield* flushRange(files, inode, offset, offset + length);
+  const held: Held[] = [];
+  inode.directIo.add(1);
+  try {
+    const size = inode.size;
+    if (length === 0 || offset >= size) return NOTHING;
+    const end = Math.min(offset + length, size);
+    return yield* readSectors(files, inode, offset, end, held);
+  } finally {
+    for (const lock of held) lock.release();
+    inode.directIo.add(-1);
+  }
+}
+
+/** Bytes of the file that lie in a row on disk; `logical` −1: a hole, −2: inline. */
+interface ReadRun {
+  readonly start: number;
+  length: number;
+  readonly logical: number;
+}
+
+const HOLE_RUN = -1;
+const INLINE_RUN = -2;
+
+function* readSectors(files: Files, inode: Inode, offset: number, end: number, held: Held[]): Task<Uint8Array> {
+  const runs: ReadRun[] = [];
+  for (let at = offset; at < end; at += SECTOR_SIZE) {
+    const lock = yield* lockForDirectIo(files, inode, at, SECTOR_SIZE, false);
+    held.push(lock);
+    const map = yield* getExtentMap(files, inode, at, SECTOR_SIZE, false);
+    let logical: number;
+    try {
+      logical = addressIn(inode, map, at);
+    } finally {
+      putExtentMap(map);
+    }
+    const last = runs[runs.length - 1];
+    if (last !== undefined && continues(last, logical)) last.length += SECTOR_SIZE;
+    else runs.push({ start: at, length: SECTOR_SIZE, logical });
+  }
+  const only = runs.length === 1 ? runs[0]! : null;
+  if (only !== null && only.logical >= 0) {
+    const read = yield* readVerified(files, inode, only.logical, only.length);
+    return read.subarray(0, end - offset);
+  }
+  const bytes = new Uint8Array(end - offset);
+  for (const run of runs) {
+    const part = yield* readRun(files, inode, run);
+    bytes.set(part.subarray(0, Math.min(run.length, end - run.start)), run.start - offset);
+  }
+  return bytes;
+}
+
+function continues(run: ReadRun, logical: number): boolean {
+  return run.logical < 0 ? run.logical === logical : run.logical + run.length === logical;
+}
+
+function* readRun(files: Files, inode: Inode, run: ReadRun): Task<Uint8Array> {
+  if (run.logical === HOLE_RUN) return zerosUpTo(run.length);
+  if (run.logical === INLINE_RUN) return (yield* readInlineData(files, inode)) ?? NOTHING;
+  return yield* readVerified(files, inode, run.logical, run.length);
+}
+
+/** Where the byte at `at` lies by a map that a holder reads without any lock: the kernel's arithmetic. */
+function addressIn(inode: Inode, map: ExtentMap, at: number): number {
+  inode.touchMaps();
+  if (map.end <= at) {
+    const range = `[${map.start}, ${map.end})`;
+    throw new FsError('EUCLEAN', `the extent map ${range} of inode ${inode.number} ends before the ${at} it was asked for`);
+  }
+  if (map.isHole || map.isPrealloc) return HOLE_RUN;
+  if (!map.isReal) return INLINE_RUN;
+  if (map.isCompressed) throw new FsError('EOPNOTSUPP', `inode ${inode.number} at ${at}: compressed data`);
+  return map.blockStart + (at - map.start);
+}
+
+/**
+ * Writes around the page cache, `offset` null at the end of the file. Holds the inode's lock only while it must: not
+ * during the transfer when the range lies inside the file. Returns once the bytes are on the device; the file's items
+ * follow in a task of their own. Throws EINVAL where not aligned, EFBIG, ENOSPC, EIO.
+ */
+export function* directWrite(files: Files, inode: Inode, offset: number | null, bytes: Uint8Array): Task<number> {
+  let lock: Held | null = yield* inode.lock.acquire('exclusive');
+  let counted = false;
+  try {
+    const start = offset ?? inode.size;
+    checkAligned('write', inode, start, bytes.length);
+    if (bytes.length === 0) return 0;
+    const end = start + bytes.length;
+    checkWriteEnd(inode, end);
+    if (end <= inode.size) {
+      inode.directIo.add(1);
+      counted = true;
+      lock.release();
+      lock = null;
+    }
+    if (!inode.pages.isEmpty) yield* flushRange(files, inode, start, end);
+    return yield* writeExtents(files, inode, start, bytes);
+  } finally {
+    if (counted) inode.directIo.add(-1);
+    if (lock !== null) lock.release();
+  }
+}
+
+function* writeExtents(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
+  const end = start + bytes.length;
+  const submitted: DirectExtent[] = [];
+  let at = start;
+  let failure: unknown = null;
+  while (at < end && failure === null) {
+    try {
+      const extent = yield* writeOneExtent(files, inode, at, bytes.subarray(at - start));
+      submitted.push(extent);
+      at = extent.ordered.end;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  const error = yield* finishExtents(files, inode, submitted);
+  if (error !== null) {
+    throw new FsError(error, `direct write of ${bytes.length} bytes at ${start} of inode ${inode.number}`);
+  }
+  if (failure !== null && !(failure instanceof FsError && at > start)) throw failure;
+  return at - start;
+}
+
+interface DirectExtent {
+  readonly ordered: OrderedExtent;
+  readonly io: Generated<typeof submitLogicalWrite>;
+}
+
+type Generated<F extends (...args: never[]) => unknown> = ReturnType<F> extends Task<infer T> ? T : never;
+
+/** Maps as much of the range as one extent takes, and submits its write. */
+function* writeOneExtent(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<DirectExtent> {
+  const ordered = yield* mapNewExtent(files, inode, start, bytes.length);
+  const data = ordered.length === bytes.length ? bytes : bytes.subarray(0, ordered.length);
+  ordered.checksums = checksumsOf(data);
+  const io = yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA);
+  return { ordered, io };
+}
+
+function* mapNewExtent(files: Files, inode: Inode, start: number, length: number): Task<OrderedExtent> {
+  const range = yield* lockForDirectIo(files, inode, start, length, true);
+  try {
+    // The old place of the data decides nothing while all writes copy, but the kernel asks here too.
+    const old = yield* getExtentMap(files, inode, start, length, false);
+    putExtentMap(old);
+    const reserved = yield* reserveDataExtent(files.fs, length, SECTOR_SIZE);
+    yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
+    const ordered = new OrderedExtent(start, reserved.length, reserved.logical, true);
+    inode.ordered.add(ordered);
+    if (ordered.end > inode.size) inode.setSize(ordered.end);
+    return ordered;
+  } finally {
+    if (!files.mutations.has('forget-range-unlock')) range.release();
+  }
+}
+
+/** Waits for the transfers and leaves the rest to a task for each. The first error, or null. */
+function* finishExtents(files: Files, inode: Inode, submitted: readonly DirectExtent[]): Task<Errno | null> {
+  let firstError: Errno | null = null;
+  for (const { ordered, io } of submitted) {
+    ordered.error = yield* io.wait();
+    firstError ??= ordered.error;
+    files.world.spawn(`ordered-extent ${inode.number} ${ordered.start}`, finishOrderedExtent(files, inode, ordered));
+  }
+  return firstError;
+}

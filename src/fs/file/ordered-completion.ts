@@ -1,0 +1,103 @@
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { releaseDataReservation } from '../space/data-reservation.ts';
+import { insertChecksums } from '../transaction/checksums.ts';
+import { abortTransaction, endTransaction, startTransaction, type TransactionHandle } from '../transaction/transaction.ts';
+import { openForChange } from '../tree/change-cursor.ts';
+import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';
+import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { writeInodeItem } from './inode-items.ts';
+import type { OrderedExtent } from './ordered-extent.ts';
+
+/** Waits until the ordered extent is over, well or badly. */
+export function* waitForOrderedExtent(inode: Inode, ordered: OrderedExtent): Task<void> {
+  while (inode.ordered.has(ordered)) yield* inode.ordered.waitForOne();
+}
+
+/** Waits until no ordered extent lies in [start, end). */
+export function* waitForOrderedRange(inode: Inode, start: number, end: number): Task<void> {
+  for (;;) {
+    const ordered = inode.ordered.find(start, end);
+    if (ordered === null) return;
+    yield* waitForOrderedExtent(inode, ordered);
+  }
+}
+
+/**
+ * Body of the task that ends an ordered extent once its write is through: the file's items, back references and
+ * checksums in one transaction, the extent map unpinned, the inode updated; then those who wait for it go on. After a
+ * failed write, or when the transaction fails, the map goes and the inode keeps the error for the next fsync.
+ */
+export function* finishOrderedExtent(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
+  const wrote = ordered.error === null;
+  if (wrote) {
+    try {
+      yield* insertOrderedExtent(files, inode, ordered);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      ordered.error = error.code;
+    }
+  }
+  if (ordered.error !== null) {
+    yield* giveUp(files, inode, ordered);
+    inode.noteWriteError(ordered.error);
+  }
+  inode.ordered.finish(ordered);
+}
+
+function* insertOrderedExtent(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
+  const range = yield* inode.ranges.acquire(ordered.start, ordered.length, 'exclusive');
+  try {
+    const handle = yield* startTransaction(files.fs);
+    let failure: unknown = null;
+    try {
+      yield* changeItems(files, handle, inode, ordered);
+    } catch (error) {
+      failure = error;
+      if (error instanceof FsError) abortTransaction(handle, error);
+    }
+    yield* endTransaction(handle);
+    if (failure !== null) throw failure;
+  } finally {
+    range.release();
+  }
+}
+
+function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ordered: OrderedExtent): Task<void> {
+  const cursor = yield* openForChange(handle, inode.tree);
+  try {
+    yield* dropFileExtents(cursor, handle, inode, ordered.start, ordered.end);
+    if (!files.mutations.has('lost-write')) {
+      yield* insertFileExtent(cursor, handle, inode, ordered.start, ordered.length, ordered.diskStart);
+    }
+    updateDiskSize(inode, ordered);
+    inode.touchTimes(true);
+    yield* writeInodeItem(cursor, handle, inode);
+  } finally {
+    cursor.release();
+  }
+  yield* insertChecksums(handle, ordered.diskStart, ordered.checksums);
+  yield* unpinExtentMap(files, inode, ordered.start, ordered.length, handle.generation);
+}
+
+/**
+ * Moves the size on disk as far as all data before it is on disk too, never backwards: a crash must not show a hole
+ * where data was still on its way. `done`: the ordered extent whose items are being written, if any.
+ */
+export function updateDiskSize(inode: Inode, done: OrderedExtent | null): void {
+  const firstUnwritten = Math.min(inode.ordered.firstStart(done), inode.pages.firstUnwrittenByte());
+  const size = Math.min(inode.size, Math.max(inode.diskSize, firstUnwritten));
+  if (size !== inode.diskSize) inode.setDiskSize(size);
+}
+
+function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
+  const range = yield* inode.ranges.acquire(ordered.start, ordered.length, 'exclusive');
+  try {
+    yield* dropExtentMaps(files, inode, ordered.start, ordered.end, false);
+    yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
+  } finally {
+    range.release();
+  }
+}

@@ -1,0 +1,211 @@
+import {
+  alignDown,
+  alignUp,
+  type ByteCount,
+  KIB,
+  MIB,
+  SECTOR_SIZE,
+  type VirtualNanoseconds,
+} from '../../base/units.ts';
+import { LABEL_SIZE } from '../format/superblock.ts';
+import { NODE_SIZE_MAX, NODE_SIZE_MIN } from '../format/tree-block.ts';
+import { placeChunks } from './chunk-placement.ts';
+
+export const METADATA_PROFILES = ['single', 'dup'] as const;
+export type MetadataProfile = (typeof METADATA_PROFILES)[number];
+
+/** What to make. Everything but the devices has a default; sizes are bytes. */
+export interface MakeFilesystemOptions {
+  /** Sizes of the devices: index 0 becomes devid 1, and so on. */
+  readonly devices: readonly ByteCount[];
+  /** A power of two from 4096 (default) to 65536. */
+  readonly nodeSize?: ByteCount;
+  /** Of system and metadata chunks. */
+  readonly metadataProfile?: MetadataProfile;
+  /** Only `single` so far. */
+  readonly dataProfile?: 'single';
+  /** Sizes of the first chunk of each type: multiples of the node size. */
+  readonly systemBytes?: ByteCount;
+  readonly metadataBytes?: ByteCount;
+  readonly dataBytes?: ByteCount;
+  readonly label?: string;
+  /** All uuids follow from it. */
+  readonly seed?: string;
+  /** On by default. */
+  readonly freeSpaceTree?: boolean;
+  /** The time that the first inodes bear. */
+  readonly now?: VirtualNanoseconds;
+}
+
+export type CheckedOptions = Required<MakeFilesystemOptions>;
+
+/** One thing that is wrong with the options, where, and the nearest that would be right (null where there is none). */
+export interface OptionProblem {
+  /** `nodeSize`, `devices[1]` */
+  readonly place: string;
+  readonly reason: string;
+  readonly nearest: string | null;
+}
+
+/** All that is wrong with the options of `makeFilesystem`. */
+export class MakeFilesystemError extends Error {
+  readonly problems: readonly OptionProblem[];
+
+  constructor(problems: readonly OptionProblem[]) {
+    super(`cannot make this file system\n${problems.map(showProblem).join('\n')}`);
+    this.name = 'MakeFilesystemError';
+    this.problems = problems;
+  }
+}
+
+function showProblem({ place, reason, nearest }: OptionProblem): string {
+  return `  ${place}: ${reason}${nearest === null ? '' : `; nearest: ${nearest}`}`;
+}
+
+const DEVICES_MAX = 16;
+const CHUNK_BYTES_DEFAULT_MAX = 8 * MIB;
+/** Blocks that the first commit copies while the old ones are still allocated. */
+const METADATA_BLOCKS_MIN = 16;
+const SYSTEM_BLOCKS_MIN = 2;
+
+/** Fills in defaults. Throws MakeFilesystemError with every problem, not only the first. */
+export function checkOptions(options: MakeFilesystemOptions): CheckedOptions {
+  const nodeSize = options.nodeSize ?? NODE_SIZE_MIN;
+  const metadataProfile = options.metadataProfile ?? 'single';
+  const isDup = metadataProfile === 'dup';
+  const share = defaultChunkBytes(options.devices[0] ?? 0);
+  const checked: CheckedOptions = {
+    devices: options.devices,
+    nodeSize,
+    metadataProfile,
+    dataProfile: options.dataProfile ?? 'single',
+    systemBytes: options.systemBytes ?? MIB,
+    metadataBytes: options.metadataBytes ?? (isDup ? Math.max(share / 2, MIB) : share),
+    // Two copies of a system chunk leave less: with a whole share for data, Linux finds no room on 16 MiB.
+    dataBytes: options.dataBytes ?? (isDup ? (share * 3) / 4 : share),
+    label: options.label ?? '',
+    seed: options.seed ?? 'fsquake',
+    freeSpaceTree: options.freeSpaceTree ?? true,
+    now: options.now ?? 0,
+  };
+  const problems = [
+    ...deviceProblems(checked.devices),
+    ...nodeSizeProblems(nodeSize),
+    ...profileProblems(checked),
+    ...chunkProblems(checked),
+    ...labelProblems(checked.label),
+    ...timeProblems(checked.now),
+  ];
+  // Whether the chunks fit can only be asked of sizes that are right in themselves.
+  if (problems.length === 0) problems.push(...placementProblems(checked));
+  if (problems.length > 0) throw new MakeFilesystemError(problems);
+  return checked;
+}
+
+/** A quarter of the device in whole MiB, so that at least as much stays unallocated for chunks to come. */
+function defaultChunkBytes(deviceSize: ByteCount): ByteCount {
+  const quarter = alignDown(Number.isSafeInteger(deviceSize) ? deviceSize / 4 : 0, MIB);
+  return Math.min(Math.max(quarter, MIB), CHUNK_BYTES_DEFAULT_MAX);
+}
+
+function deviceProblems(devices: readonly ByteCount[]): OptionProblem[] {
+  if (devices.length === 0)
+    return [{ place: 'devices', reason: 'there is no device', nearest: 'one of 16777216 bytes' }];
+  const problems = devices.flatMap((size, index) => {
+    const place = `devices[${index}]`;
+    if (!Number.isSafeInteger(size) || size <= 0)
+      return [{ place, reason: `${size} is no size in bytes`, nearest: '16777216' }];
+    if (size % SECTOR_SIZE === 0) return [];
+    const nearest = Math.max(alignDown(size, SECTOR_SIZE), SECTOR_SIZE);
+    return [{ place, reason: `${size} is not a multiple of ${SECTOR_SIZE}`, nearest: `${nearest}` }];
+  });
+  if (devices.length > DEVICES_MAX) {
+    problems.push({ place: 'devices', reason: `${devices.length} devices are too many`, nearest: `${DEVICES_MAX}` });
+  }
+  return problems;
+}
+
+function nodeSizeProblems(nodeSize: ByteCount): OptionProblem[] {
+  if (isNodeSize(nodeSize)) return [];
+  const exponent = Number.isFinite(nodeSize) && nodeSize > 0 ? Math.round(Math.log2(nodeSize)) : 0;
+  const nearest = Math.min(Math.max(2 ** exponent, NODE_SIZE_MIN), NODE_SIZE_MAX);
+  const reason = `${nodeSize} is not a power of two from ${NODE_SIZE_MIN} to ${NODE_SIZE_MAX}`;
+  return [{ place: 'nodeSize', reason, nearest: `${nearest}` }];
+}
+
+function isNodeSize(nodeSize: ByteCount): boolean {
+  return nodeSize >= NODE_SIZE_MIN && nodeSize <= NODE_SIZE_MAX && Number.isInteger(Math.log2(nodeSize));
+}
+
+function profileProblems(options: CheckedOptions): OptionProblem[] {
+  const problems: OptionProblem[] = [];
+  const { metadataProfile, dataProfile } = options;
+  if (!METADATA_PROFILES.includes(metadataProfile)) {
+    const nearest = /single/i.test(metadataProfile) ? 'single' : 'dup';
+    const reason = `'${metadataProfile}' is none of ${METADATA_PROFILES.join(', ')}`;
+    problems.push({ place: 'metadataProfile', reason, nearest });
+  }
+  if (dataProfile !== 'single') {
+    problems.push({ place: 'dataProfile', reason: `'${String(dataProfile)}' is not single`, nearest: 'single' });
+  }
+  return problems;
+}
+
+function chunkProblems(options: CheckedOptions): OptionProblem[] {
+  const nodeSize = isNodeSize(options.nodeSize) ? options.nodeSize : NODE_SIZE_MIN;
+  return [
+    ...chunkSizeProblems('systemBytes', options.systemBytes, nodeSize, SYSTEM_BLOCKS_MIN * nodeSize),
+    ...chunkSizeProblems('metadataBytes', options.metadataBytes, nodeSize, METADATA_BLOCKS_MIN * nodeSize),
+    ...chunkSizeProblems('dataBytes', options.dataBytes, SECTOR_SIZE, SECTOR_SIZE),
+  ];
+}
+
+function chunkSizeProblems(place: string, size: ByteCount, unit: ByteCount, least: ByteCount): OptionProblem[] {
+  if (!Number.isSafeInteger(size)) return [{ place, reason: `${size} is no size in bytes`, nearest: `${MIB}` }];
+  if (size < least) return [{ place, reason: `${size} is less than the ${least} needed`, nearest: `${least}` }];
+  if (size % unit === 0) return [];
+  return [{ place, reason: `${size} is not a multiple of ${unit}`, nearest: `${alignDown(size, unit)}` }];
+}
+
+function labelProblems(label: string): OptionProblem[] {
+  const problems: OptionProblem[] = [];
+  const size = Buffer.byteLength(label);
+  if (size >= LABEL_SIZE) {
+    const reason = `${size} bytes are too long, at most ${LABEL_SIZE - 1} fit`;
+    problems.push({ place: 'label', reason, nearest: `'${cutToBytes(label, LABEL_SIZE - 1)}'` });
+  }
+  if (/[\0\n]/.test(label)) {
+    problems.push({
+      place: 'label',
+      reason: 'holds a NUL or a line break',
+      nearest: `'${label.replace(/[\0\n]+/g, ' ')}'`,
+    });
+  }
+  return problems;
+}
+
+/** The longest front of `text` that takes at most `most` bytes. */
+function cutToBytes(text: string, most: number): string {
+  let size = 0;
+  let kept = '';
+  for (const character of text) {
+    size += Buffer.byteLength(character);
+    if (size > most) break;
+    kept += character;
+  }
+  return kept;
+}
+
+function timeProblems(now: VirtualNanoseconds): OptionProblem[] {
+  if (Number.isSafeInteger(now) && now >= 0) return [];
+  return [{ place: 'now', reason: `${now} is no count of nanoseconds`, nearest: '0' }];
+}
+
+function placementProblems(options: CheckedOptions): OptionProblem[] {
+  const placement = placeChunks(options);
+  if (placement.chunks !== null) return [];
+  const { misplaced } = placement;
+  const larger = `devices[0] of ${alignUp(placement.neededBytes, 64 * KIB)} bytes`;
+  const reason = `${misplaced.copies} × ${misplaced.length} bytes do not fit, the largest free run is ${placement.largestFree}`;
+  return [{ place: misplaced.option, reason, nearest: larger }];
+}

@@ -1,0 +1,98 @@
+import type { Errno } from '../../base/errno.ts';
+import type { ByteCount, DeviceId, Generation } from '../../base/units.ts';
+import type { RwSemaphore, WaitQueue, World } from '../../task/world.ts';
+import type { FixSet } from '../fixes.ts';
+import type { Superblock } from '../format/superblock.ts';
+import { Space } from '../space/space.ts';
+import { type Tree, TreeBlockCache, type TreeHost } from '../tree/tree.ts';
+import { Volume } from '../volume/volume.ts';
+import type { Transaction } from './transaction.ts';
+
+export interface FsOptions {
+  readonly fixes: FixSet;
+  /** Ids of `MUTATIONS`: seeded bugs. */
+  readonly mutations?: ReadonlySet<string>;
+  readonly readOnly?: boolean;
+}
+
+/** The trees that every mounted file system has open; optional ones are null where the image lacks them. */
+export interface TreeSet {
+  readonly root: Tree;
+  readonly extent: Tree;
+  readonly chunk: Tree;
+  readonly dev: Tree;
+  /** The top-level subvolume. */
+  readonly fs: Tree;
+  readonly csum: Tree;
+  readonly uuid: Tree | null;
+  readonly freeSpace: Tree | null;
+  /** Holds the block group items where that feature is on; else they are in the extent tree. */
+  readonly blockGroup: Tree | null;
+  readonly dataReloc: Tree | null;
+}
+
+/** All that is known of one mounted file system (the kernel's fs_info). */
+export class FsInfo implements TreeHost {
+  readonly world: World;
+  readonly fixes: FixSet;
+  readonly mutations: ReadonlySet<string>;
+  readonly volume: Volume;
+  readonly space: Space;
+  readonly blocks: TreeBlockCache;
+  /** As read at mount; what commits change is in `superblockBytes`. */
+  readonly superblock: Superblock;
+  readonly nodeSize: ByteCount;
+  readonly sectorSize: ByteCount;
+  /** In the headers of tree blocks. */
+  readonly fsid: Uint8Array;
+  chunkTreeUuid: Uint8Array = new Uint8Array(16);
+  /** The superblock last committed, per device, without checksum. */
+  readonly superblockBytes = new Map<DeviceId, Uint8Array>();
+  /** Set once, by mount. */
+  trees!: TreeSet;
+  /** Trees of subvolumes that are in memory, by id; the top-level one among them. */
+  readonly subvolumes = new Map<number, Tree>();
+
+  /** Takes new writers, or waits for its turn to be committed; null when nothing was changed since the last one. */
+  runningTransaction: Transaction | null = null;
+  /** From its commit start to its end; at most one. */
+  committingTransaction: Transaction | null = null;
+  /** Of the newest transaction whose roots are in memory. */
+  generation: Generation;
+  /** Of the newest transaction that is durable and unpinned. */
+  lastCommitted: Generation;
+  /** Why the file system went read-only, or null. */
+  aborted: Errno | null = null;
+  abortedWhere = '';
+  private readonly mountedReadOnly: boolean;
+
+  /** Shared: commit roots stay put (R3). Exclusive: the commit switches them. */
+  readonly commitRootLock: RwSemaphore;
+  /** For all changes of the state of a transaction. */
+  readonly transactionQueue: WaitQueue;
+
+  constructor(world: World, options: FsOptions, superblock: Superblock, fsid: Uint8Array) {
+    this.world = world;
+    this.fixes = options.fixes;
+    this.mutations = options.mutations ?? NO_MUTATIONS;
+    this.mountedReadOnly = options.readOnly ?? false;
+    this.superblock = superblock;
+    this.nodeSize = superblock.nodeSize;
+    this.sectorSize = superblock.sectorSize;
+    this.fsid = fsid;
+    this.generation = superblock.generation;
+    this.lastCommitted = superblock.generation;
+    this.volume = new Volume(world);
+    this.space = new Space(world, superblock.nodeSize);
+    this.blocks = new TreeBlockCache(world);
+    this.commitRootLock = world.rwSemaphore('commit-root', 0);
+    this.transactionQueue = world.waitQueue('transaction', 0);
+  }
+
+  /** By mount option, or since an abort. */
+  get isReadOnly(): boolean {
+    return this.mountedReadOnly || this.aborted !== null;
+  }
+}
+
+const NO_MUTATIONS: ReadonlySet<string> = new Set();

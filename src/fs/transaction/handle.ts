@@ -1,0 +1,187 @@
+import { assert } from '../../base/assert.ts';
+import type { ByteCount, Generation, LogicalAddress } from '../../base/units.ts';
+import { resource } from '../../task/resource.ts';
+import { Completed, DONE, type Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
+import { TREE_ID } from '../format/key.ts';
+import type { Tree, TreeChange } from '../tree/tree.ts';
+import type { TreeBlock } from '../tree/tree-block.ts';
+import type { FsInfo } from './fs-info.ts';
+import { Transaction } from './transaction.ts';
+import { commitTransaction } from './commit.ts';
+
+/** Levels that a single item change may copy or split, twice each. */
+const BLOCKS_PER_LEVEL = 2;
+/** Tree blocks that the commit needs at most for one extent with pending reference changes. */
+const BLOCKS_PER_DELAYED_HEAD = 3;
+
+/** A task's part in the running transaction: while it is open, the transaction cannot be committed. */
+export class TransactionHandle implements TreeChange {
+  readonly fs: FsInfo;
+  readonly transaction: Transaction;
+  readonly generation: Generation;
+  /** Not a mere joiner. */
+  readonly isExternal: boolean;
+  /** Of metadata space, until the end. */
+  readonly promised: ByteCount;
+  isOpen = true;
+
+  constructor(fs: FsInfo, transaction: Transaction, isExternal: boolean, promised: ByteCount) {
+    this.fs = fs;
+    this.transaction = transaction;
+    this.generation = transaction.id;
+    this.isExternal = isExternal;
+    this.promised = promised;
+  }
+
+  requireTreeBlocks(tree: Tree, howMany: number): void {
+    const failure = this.fs.world.mayFail('allocate-tree-block');
+    if (failure !== null) throw new FsError(failure, `allocation of a block of tree ${tree.id}`);
+    if (this.hasTreeBlocks(tree, howMany)) return;
+    throw new FsError('ENOSPC', `allocation of ${howMany} blocks of tree ${tree.id}: no metadata space is left`);
+  }
+
+  hasTreeBlocks(tree: Tree, howMany: number): boolean {
+    return this.fs.space.hasTreeBlocks(groupTypeOf(tree), howMany);
+  }
+
+  allocateTreeBlock(tree: Tree, level: number): LogicalAddress {
+    const { fs } = this;
+    const logical = fs.space.allocateTreeBlock(groupTypeOf(tree));
+    if (logical < 0) throw new FsError('ENOSPC', `allocation of a block of tree ${tree.id}: no metadata space is left`);
+    this.delayed.addTreeBlock(logical, fs.nodeSize, level, tree.id, this.generation, 1);
+    tree.bytesUsed += fs.nodeSize;
+    return logical;
+  }
+
+  freeTreeBlock(tree: Tree, block: TreeBlock): void {
+    const { fs } = this;
+    tree.bytesUsed -= fs.nodeSize;
+    const head = this.delayed.find(block.address);
+    if (head?.isNew) {
+      // Made and dropped by this transaction, and nothing has heard of it yet: as if it had never been.
+      this.delayed.cancel(block.address);
+      block.isDirty = false;
+      fs.space.releaseReserved(block.address, fs.nodeSize);
+      return;
+    }
+    block.isDirty = false;
+    this.delayed.addTreeBlock(block.address, fs.nodeSize, block.level, tree.id, this.generation, -1);
+  }
+
+  noteDirty(block: TreeBlock): void {
+    this.transaction.noteDirty(block);
+  }
+
+  noteRoot(tree: Tree): void {
+    this.transaction.noteRoot(tree);
+  }
+
+  get delayed() {
+    this.fs.world.touch(resource('delayed-refs', 0), 'read');
+    return this.transaction.delayedReferences;
+  }
+}
+
+function groupTypeOf(tree: Tree): number {
+  return tree.id === TREE_ID.CHUNK_TREE ? BLOCK_GROUP_FLAG.SYSTEM : BLOCK_GROUP_FLAG.METADATA;
+}
+
+export interface StartOptions {
+  /** How many items the handle will change, for the promise of metadata space; default 1. */
+  readonly items?: number;
+  /** The handle frees more than it takes (unlink, truncate): it may use the reserve. */
+  readonly releasesSpace?: boolean;
+  /** May enter while a commit waits for other writers, as the completion of ordered extents must. */
+  readonly joins?: boolean;
+}
+
+const DEFAULT_OPTIONS: StartOptions = {};
+
+/**
+ * Enters the running transaction, or starts one. Waits while a commit lets nobody in; commits once to regain space.
+ * Throws EROFS when read-only, ENOSPC when metadata space is short. The caller holds no tree lock and no other handle.
+ */
+export function startTransaction(fs: FsInfo, options: StartOptions = DEFAULT_OPTIONS): Task<TransactionHandle> {
+  throwIfReadOnly(fs);
+  const failure = fs.world.mayFail('reserve-metadata-space');
+  if (failure !== null) throw new FsError(failure, 'reservation of metadata space');
+  const handle = tryStart(fs, options);
+  return handle !== null ? new Completed(handle) : startWhenPossible(fs, options);
+}
+
+function* startWhenPossible(fs: FsInfo, options: StartOptions): Task<TransactionHandle> {
+  let mayCommit = true;
+  for (;;) {
+    throwIfReadOnly(fs);
+    const handle = tryStart(fs, options);
+    if (handle !== null) return handle;
+    if (!isOpenTo(fs, options)) yield* fs.transactionQueue.wait();
+    else if (mayCommit) {
+      // What running and committing transactions freed can be had only after their commit.
+      mayCommit = false;
+      yield* commitTransaction(fs);
+    } else throw new FsError('ENOSPC', 'reservation of metadata space: none is left');
+  }
+}
+
+/** Null when the transaction takes nobody in now, or there is no metadata space to promise. */
+function tryStart(fs: FsInfo, options: StartOptions): TransactionHandle | null {
+  if (!isOpenTo(fs, options)) return null;
+  const promised = promiseFor(fs, options);
+  if (!fs.space.promiseMetadata(promised, commitNeed(fs), options.releasesSpace === true)) return null;
+  return enterTransaction(fs, options.joins !== true, promised);
+}
+
+function isOpenTo(fs: FsInfo, options: StartOptions): boolean {
+  const running = fs.runningTransaction;
+  if (running === null || running.state === 'running') return true;
+  return running.state === 'commit-start' && options.joins === true;
+}
+
+function promiseFor(fs: FsInfo, options: StartOptions): ByteCount {
+  const levels = fs.trees.fs.root.level + 2;
+  return (options.items ?? 1) * levels * BLOCKS_PER_LEVEL * fs.nodeSize;
+}
+
+/** What the commit may take for what is pending: no more than a copy of all metadata there is. */
+function commitNeed(fs: FsInfo): ByteCount {
+  const heads = fs.runningTransaction?.delayedReferences.size ?? 0;
+  if (heads <= 8) return 0;
+  return Math.min(heads * BLOCKS_PER_DELAYED_HEAD * fs.nodeSize, fs.space.usedMetadataBytes());
+}
+
+/** Enters without asking: for the commit itself. */
+export function enterTransaction(fs: FsInfo, isExternal: boolean, promised: ByteCount): TransactionHandle {
+  // Entering and leaving commute with each other, not with the commit that counts who is inside.
+  fs.world.touch(resource('transaction', 0), 'read');
+  fs.runningTransaction ??= new Transaction(fs.generation + 1);
+  const transaction = fs.runningTransaction;
+  transaction.writers++;
+  if (isExternal) transaction.externalWriters++;
+  return new TransactionHandle(fs, transaction, isExternal, promised);
+}
+
+/** Leaves the transaction. The handle may not be used afterwards. */
+export function endTransaction(handle: TransactionHandle): Task<void> {
+  leaveTransaction(handle);
+  return DONE;
+}
+
+/** `endTransaction` for `finally` blocks. */
+export function leaveTransaction(handle: TransactionHandle): void {
+  assert(handle.isOpen, 'a handle is ended once', { transaction: handle.generation });
+  const { fs, transaction } = handle;
+  fs.world.touch(resource('transaction', 0), 'read');
+  handle.isOpen = false;
+  if (handle.promised > 0) fs.space.returnPromise(handle.promised);
+  transaction.leave(handle.isExternal);
+  if (transaction.hasCommitter) fs.transactionQueue.wakeAll();
+}
+
+export function throwIfReadOnly(fs: FsInfo): void {
+  if (!fs.isReadOnly) return;
+  const reason = fs.aborted === null ? 'it was mounted so' : `aborted with ${fs.aborted} at ${fs.abortedWhere}`;
+  throw new FsError('EROFS', `the file system is read-only: ${reason}`);
+}

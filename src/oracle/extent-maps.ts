@@ -1,0 +1,146 @@
+import type { FiemapExtent, RunRecord, Step } from '../record/run-record.ts';
+import type { ExtentMapReturned, ExtentMapsChanged, ExtentMapView, Observation } from '../task/observation.ts';
+import { compareWithDisk } from './extent-maps/against-disk.ts';
+import { KeptMaps, showMap } from './extent-maps/kept-maps.ts';
+import { shapeFault } from './extent-maps/shape.ts';
+import type { ImageContents, OpenContents } from './image-contents.ts';
+import type { Law, LawContext, LawSession, Violation } from './law.ts';
+
+/** Beyond this many, further violations of a run only repeat what is known. */
+const VIOLATIONS_MAX = 32;
+/** Inode numbers stay far below: one number names an inode of a tree. */
+const TREE_UNIT = 2 ** 32;
+
+/** Judges extent maps whenever they change or are handed out, and at the end against the disk. */
+export function extentMapsLaw(open: OpenContents): Law {
+  return {
+    name: 'extent-maps',
+    title: 'extent maps never overlap, are never empty or wrapped, cover what was asked and agree with the disk',
+    begin: (context) => new ExtentMapSession(context, open),
+  };
+}
+
+class ExtentMapSession implements LawSession {
+  private readonly sectorSize: number;
+  private readonly open: OpenContents;
+  private readonly kept = new Map<number, KeptMaps>();
+  private readonly violations: Violation[] = [];
+  /** Faults told already, so that each is told at its first step only. */
+  private readonly told = new Set<string>();
+
+  constructor(context: LawContext, open: OpenContents) {
+    this.sectorSize = context.sectorSize;
+    this.open = open;
+  }
+
+  observe(observation: Observation, step: Step): void {
+    if (observation.kind === 'extent-maps') this.observeMaps(observation, step);
+    else if (observation.kind === 'extent-map-returned') this.observeReturned(observation, step);
+    else if (observation.kind === 'inode-evicted') {
+      const kept = this.kept.get(observation.tree * TREE_UNIT + observation.inode);
+      if (kept !== undefined) kept.evicted = step;
+    }
+  }
+
+  judge(record: RunRecord): Violation[] {
+    const violations = [...this.violations, ...judgeFiemaps(record)];
+    if (!record.unmounted || record.aborted !== null || this.kept.size === 0) return violations;
+    const lastEnd = Math.max(0, ...record.operations.map((operation) => operation.ended ?? Number.POSITIVE_INFINITY));
+    let contents: ImageContents | null | undefined;
+    for (const kept of [...this.kept.values()].sort((a, b) => a.tree - b.tree || a.inode - b.inode)) {
+      // Evicted by the unmount, its maps were the last word; evicted before, others may have changed the file since.
+      if (kept.evicted !== null && kept.evicted < lastEnd) continue;
+      contents ??= this.open(record.after);
+      if (contents === null) break;
+      violations.push(...compareWithDisk(kept, contents));
+    }
+    return violations.slice(0, VIOLATIONS_MAX);
+  }
+
+  private observeMaps(observation: ExtentMapsChanged, step: Step): void {
+    const key = observation.tree * TREE_UNIT + observation.inode;
+    let kept = this.kept.get(key);
+    if (kept === undefined) {
+      kept = new KeptMaps(observation.tree, observation.inode);
+      this.kept.set(key, kept);
+    }
+    kept.begin();
+    const { inode } = observation;
+    let end = 0;
+    let count = 0;
+    let realCount = 0;
+    for (const map of observation.maps) {
+      const fault = shapeFault(map, this.sectorSize);
+      if (fault !== null) this.tell(step, inode, `map ${showMap(map)} ${fault.fault}`, fault.expected, map);
+      if (count > 0 && map.start < end) {
+        const what = `map ${showMap(map)} overlaps the one before it, which ends at ${end}`;
+        this.tell(step, inode, what, 'maps in file order, none over another', map);
+      }
+      end = map.start + map.length;
+      count++;
+      if (map.blockStart >= 0 && !map.isCompressed) realCount++;
+      kept.add(map, step);
+    }
+    if (realCount > 1) this.checkPlaces(kept, inode, step);
+  }
+
+  /** Two maps of one inode never claim the same place on disk: no two offsets of a file share data here. */
+  private checkPlaces(kept: KeptMaps, inode: number, step: Step): void {
+    const clash = kept.firstSharedPlace();
+    if (clash === null) return;
+    const [a, b] = clash;
+    const what = `maps ${showMap(a)} and ${showMap(b)} claim the same place on disk`;
+    this.tell(step, inode, what, 'each place on disk belongs to one offset of the file', a);
+  }
+
+  private observeReturned({ inode, asked, map }: ExtentMapReturned, step: Step): void {
+    const fault = shapeFault(map, this.sectorSize);
+    if (fault !== null) {
+      this.tell(step, inode, `the lookup of ${asked} returned map ${showMap(map)}, which ${fault.fault}`, fault.expected, map);
+    } else if (asked < map.start || asked >= map.start + map.length) {
+      const what = `the lookup of ${asked} returned map ${showMap(map)}, which does not cover it`;
+      this.tell(step, inode, what, `a map that covers ${asked}`, map);
+    }
+  }
+
+  private tell(step: Step, inode: number, what: string, expected: string, map: ExtentMapView | { start: number }): void {
+    const message = `inode ${inode}: ${what}`;
+    if (this.violations.length >= VIOLATIONS_MAX || this.told.has(message)) return;
+    this.told.add(message);
+    const generation = 'generation' in map ? `, generation ${map.generation}` : '';
+    const observed = `${what}, first at step ${step}${generation}`;
+    this.violations.push({ law: 'extent-maps', message, expected, observed, evidence: [step] });
+  }
+}
+
+/** What fiemap reports is in file order, without overlaps and empty extents. */
+function judgeFiemaps(record: RunRecord): Violation[] {
+  const violations: Violation[] = [];
+  for (const operation of record.operations) {
+    if (operation.operation !== 'fiemap' || operation.result === null || operation.result.error !== null) continue;
+    const { value } = operation.result;
+    if (!Array.isArray(value)) continue;
+    const fault = fiemapFault(value as readonly FiemapExtent[]);
+    if (fault === null) continue;
+    violations.push({
+      law: 'extent-maps',
+      message: `${operation.task}#${operation.index} fiemap: ${fault}`,
+      expected: 'extents in file order, none empty, none over another',
+      observed: (value as readonly FiemapExtent[])
+        .map((extent) => showMap({ start: extent.logical, length: extent.length, blockStart: extent.physical, blockLength: extent.length }))
+        .join(', '),
+      evidence: operation.ended === null ? [operation.started] : [operation.started, operation.ended],
+    });
+  }
+  return violations;
+}
+
+function fiemapFault(extents: readonly FiemapExtent[]): string | null {
+  let end = 0;
+  for (const extent of extents) {
+    if (!(extent.length > 0)) return `the extent at ${extent.logical} has length ${extent.length}`;
+    if (extent.logical < end) return `the extent at ${extent.logical} overlaps the one before it, which ends at ${end}`;
+    end = extent.logical + extent.length;
+  }
+  return null;
+}

@@ -1,0 +1,88 @@
+import type { DiskImage } from '../../record/image.ts';
+import { runCommand } from './command.ts';
+import { type ImageFiles, writeImageFiles } from './image-files.ts';
+import { attachLoops, loopsMissing, scanDevices } from './loop-devices.ts';
+import { type JudgeReport, notJudged } from './report.ts';
+
+const JUDGE = 'btrfs check';
+const DEFAULT_TIMEOUT_MS = 60_000;
+const SUPERBLOCK_AT = 65536;
+const GENERATION_AT = 72;
+
+/**
+ * `btrfs check --readonly --check-data-csum`. Clean is exit code 0 and no line that warns. One device needs no rights;
+ * several need root and loop devices.
+ */
+export async function btrfsCheck(
+  images: readonly DiskImage[],
+  options: { readonly timeoutMs?: number } = {},
+): Promise<JudgeReport> {
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  if (images.length === 0) return notJudged(JUDGE, 'there is no image');
+  let files: ImageFiles;
+  try {
+    files = await writeImageFiles(images);
+  } catch (error) {
+    return notJudged(JUDGE, `the image could not be written out (${(error as Error).message})`);
+  }
+  try {
+    return images.length === 1
+      ? await checkPath(files.paths[0]!, timeoutMs)
+      : await checkSeveral(files.paths, newestOf(images), timeoutMs);
+  } finally {
+    await files.remove();
+  }
+}
+
+/** Checks one image file or block device that lies on the host; on several devices, the others must be scanned. */
+export async function checkPath(path: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<JudgeReport> {
+  const result = await runCommand('btrfs', ['check', '--readonly', '--check-data-csum', path], { timeoutMs });
+  if (result.kind === 'not-found') return notJudged(JUDGE, 'btrfs-progs is not installed');
+  if (result.kind === 'broken') return notJudged(JUDGE, result.why, result.output);
+  return judgeOutput(result.exitCode, result.output);
+}
+
+/** What the tool's words and exit code mean. */
+export function judgeOutput(exitCode: number, output: string): JudgeReport {
+  if (/unrecognized option|invalid option|unknown token|^usage: btrfs/m.test(output)) {
+    return notJudged(JUDGE, 'this version of btrfs-progs does not know the options needed', output);
+  }
+  const lines = output.split('\n').map((line) => line.trim());
+  const complaint = lines.find((line) => /\bwarning\b|^error\b/i.test(line));
+  if (exitCode === 0 && complaint === undefined) return { judge: JUDGE, verdict: 'clean', reason: 'no complaint', output };
+  return { judge: JUDGE, verdict: 'faulty', reason: complaint ?? worstLine(lines, exitCode), output };
+}
+
+/** Plain findings are not marked as errors: the first line that is none of the progress report. */
+function worstLine(lines: readonly string[], exitCode: number): string {
+  const routine = /^(\[\d+\/\d+\]|Opening filesystem|Checking filesystem|UUID:|cache and super|found \d+ bytes|total |btree space|file data|referenced |$)/;
+  return lines.find((line) => !routine.test(line)) ?? `exit code ${exitCode}`;
+}
+
+async function checkSeveral(paths: readonly string[], newest: number, timeoutMs: number): Promise<JudgeReport> {
+  const missing = await loopsMissing();
+  if (missing !== null) return notJudged(JUDGE, `several devices: ${missing}`);
+  const loops = await attachLoops(paths);
+  if ('failed' in loops) return notJudged(JUDGE, loops.failed);
+  try {
+    const problem = await scanDevices(loops.devices);
+    return problem === null ? await checkPath(loops.devices[newest]!, timeoutMs) : notJudged(JUDGE, problem);
+  } finally {
+    await loops.detach();
+  }
+}
+
+/** The tool trusts the superblock of the device it is given: give it the newest one. */
+export function newestOf(images: readonly DiskImage[]): number {
+  let newest = 0;
+  let best = -1n;
+  for (const [index, image] of images.entries()) {
+    const bytes = image.read(SUPERBLOCK_AT + GENERATION_AT, 8);
+    const generation = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+    if (generation > best) {
+      best = generation;
+      newest = index;
+    }
+  }
+  return newest;
+}

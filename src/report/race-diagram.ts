@@ -1,0 +1,145 @@
+import type { OperationRecord, RunRecord, Step } from '../record/run-record.ts';
+import { PLAIN, type TextStyle } from './run-report.ts';
+
+/** What becomes a row: an operation's start or end, or something that the world did in its course. */
+interface Row {
+  readonly step: Step;
+  readonly task: string;
+  readonly text: string;
+  /** The start, the end, a violation's evidence: never left out. */
+  readonly isFixed: boolean;
+}
+
+/** Kinds of events that tell a race; locks, I/O and bookkeeping would drown it. */
+const TOLD_KINDS = new Set(['point', 'fault', 'delay', 'fail', 'reorder', 'wait', 'blocked']);
+const ROWS_MAX = 48;
+const COLUMN_WIDTH_MIN = 26;
+const STEP_WIDTH = 7;
+
+/**
+ * The interleaving as changelogs draw it: a column for each task, time downwards. Where the columns do not fit, each
+ * line names its task instead. Rows are left out, and said to be, when there are more than 48.
+ */
+export function drawRace(record: RunRecord, evidence: readonly Step[], style: TextStyle = PLAIN): string {
+  const tasks = [...new Set(record.operations.map((operation) => operation.task))];
+  const proof = new Set(evidence);
+  const rows = thin([...operationRows(record), ...eventRows(record, proof)].sort((a, b) => a.step - b.step));
+  const columns = [...tasks, ...helpersIn(rows, tasks)];
+  const columnWidth = Math.floor((style.width - STEP_WIDTH) / columns.length);
+  if (columnWidth < COLUMN_WIDTH_MIN) return drawList(rows, style, proof);
+
+  const lines = [line('step', columns.map((name) => name), columnWidth)];
+  lines.push(line('', columns.map((name) => (style.ascii ? '-' : '─').repeat(Math.min(name.length, columnWidth - 2))), columnWidth));
+  for (const row of rows) {
+    if (row.task === '') {
+      lines.push(line('', [row.text], columnWidth));
+      continue;
+    }
+    const cells = columns.map((name) => (name === row.task ? cut(row.text, columnWidth - 2, style) : ''));
+    lines.push(line(String(row.step), cells, columnWidth));
+  }
+  return lines.join('\n');
+}
+
+function line(step: string, cells: readonly string[], columnWidth: number): string {
+  return `${step.padStart(STEP_WIDTH - 2)}  ${cells.map((cell) => cell.padEnd(columnWidth)).join('')}`.trimEnd();
+}
+
+function drawList(rows: readonly Row[], style: TextStyle, _proof: ReadonlySet<Step>): string {
+  const nameWidth = Math.max(4, ...rows.map((row) => row.task.length));
+  return rows
+    .map((row) => {
+      if (row.task === '') return `${' '.repeat(STEP_WIDTH)}${row.text}`;
+      const text = cut(row.text, Math.max(COLUMN_WIDTH_MIN, style.width - STEP_WIDTH - nameWidth - 2), style);
+      return `${String(row.step).padStart(STEP_WIDTH - 2)}  ${row.task.padEnd(nameWidth)}  ${text}`;
+    })
+    .join('\n');
+}
+
+function operationRows(record: RunRecord): Row[] {
+  return record.operations.flatMap((operation) => {
+    const start = { step: operation.started, task: operation.task, text: showOperation(operation), isFixed: true };
+    if (operation.ended === null) return [start];
+    return [start, { step: operation.ended, task: operation.task, text: showResult(operation), isFixed: true }];
+  });
+}
+
+function eventRows(record: RunRecord, proof: ReadonlySet<Step>): Row[] {
+  const steps = record.operations.flatMap((operation) => [operation.started, operation.ended ?? record.steps]);
+  const first = Math.min(...steps);
+  const last = Math.max(...steps);
+  return record.events
+    .filter((event) => TOLD_KINDS.has(event.kind) && first <= event.step && event.step <= last)
+    .map((event) => ({
+      step: event.step,
+      task: event.task,
+      text: event.kind === 'point' ? `  ${event.what}` : `  ${event.kind}: ${event.what}`,
+      isFixed: proof.has(event.step),
+    }));
+}
+
+/** Tasks of the engine itself, where they have something to tell; the main task only mounts and unmounts. */
+function helpersIn(rows: readonly Row[], tasks: readonly string[]): string[] {
+  return [...new Set(rows.map((row) => row.task))].filter((task) => task !== '' && !tasks.includes(task));
+}
+
+/** Drops what lies inside runs of one task first: the switches between tasks are what makes a race. */
+function thin(rows: readonly Row[]): Row[] {
+  if (rows.length <= ROWS_MAX) return [...rows];
+  const isEdge = rows.map(
+    (row, index) => row.isFixed || rows[index - 1]?.task !== row.task || rows[index + 1]?.task !== row.task,
+  );
+  const kept: Row[] = [];
+  let dropped = 0;
+  let allowed = Math.max(0, ROWS_MAX - isEdge.filter(Boolean).length);
+  for (const [index, row] of rows.entries()) {
+    if (!isEdge[index] && allowed === 0) {
+      dropped += 1;
+      continue;
+    }
+    if (!isEdge[index]) allowed -= 1;
+    if (dropped > 0) kept.push(gap(row.step, dropped));
+    dropped = 0;
+    kept.push(row);
+  }
+  return kept;
+}
+
+function gap(step: Step, count: number): Row {
+  return { step, task: '', text: `... ${count} more`, isFixed: true };
+}
+
+/** `write /f [8192, 32768) direct`. */
+export function showOperation(operation: OperationRecord): string {
+  const { args } = operation;
+  const parts = [operation.operation];
+  for (const name of ['path', 'from', 'handle', 'point']) {
+    if (typeof args[name] === 'string') parts.push(name === 'handle' ? `$${args[name]}` : args[name]);
+  }
+  const file = args['file'] as { readonly path?: string; readonly handle?: string } | undefined;
+  if (file?.path !== undefined) parts.push(file.path);
+  if (file?.handle !== undefined) parts.push(`$${file.handle}`);
+  if (typeof args['to'] === 'string') parts.push(`to ${args['to']}`);
+  if (typeof args['length'] === 'number') {
+    const { offset, length } = args as { readonly offset?: unknown; readonly length: number };
+    parts.push(typeof offset === 'number' ? `[${offset}, ${offset + length})` : `${length} bytes`);
+  }
+  if (typeof args['size'] === 'number') parts.push(`to ${args['size']} bytes`);
+  if (args['direct'] === true) parts.push('direct');
+  return parts.join(' ');
+}
+
+/** `= 4096 bytes`, `= EEXIST (extent-map-insert …)`. */
+function showResult({ result }: OperationRecord): string {
+  if (result === null) return '= no result';
+  if (result.error !== null) return `= ${result.error} (${result.where})`;
+  const { value } = result;
+  if (value instanceof Uint8Array) return `= ${value.length} bytes`;
+  if (typeof value === 'number') return `= ${value} bytes`;
+  return value === null ? '= ok' : `= ${value.length} extents`;
+}
+
+function cut(text: string, width: number, style: TextStyle): string {
+  const ellipsis = style.ascii ? '...' : '…';
+  return text.length <= width ? text : `${text.slice(0, width - ellipsis.length)}${ellipsis}`;
+}

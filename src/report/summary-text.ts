@@ -1,0 +1,57 @@
+import { showFailure } from './failure-text.ts';
+import type { JudgeReport, RunReport, SettingReport, TextStyle } from './run-report.ts';
+import { showTable } from './table.ts';
+import { showCount, showDuration } from './wording.ts';
+
+/**
+ * The whole report: table, then what went wrong in full (expected violations by their first line only, unless nothing
+ * went wrong and there is just one setting), then who judged. Ends with a newline.
+ */
+export function showSummary(report: RunReport, style: TextStyle): string {
+  const blocks = [showTable(report.settings, style)];
+  for (const setting of report.settings) {
+    const text = isBad(setting) || report.settings.length === 1 ? showFailure(setting, style) : '';
+    if (text !== '') blocks.push(text);
+  }
+  const found = report.settings.flatMap(foundLine);
+  if (found.length > 0 && report.settings.length > 1) blocks.push(['As expected:', ...found].join('\n'));
+  blocks.push(closingLines(report).join('\n'));
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function isBad({ ending }: SettingReport): boolean {
+  return ending !== 'as-expected' && ending !== 'interrupted';
+}
+
+function foundLine(setting: SettingReport): string[] {
+  const violation = setting.failure?.violations[0];
+  if (isBad(setting) || violation === undefined) return [];
+  return [`  ${setting.workload} [${setting.switches.label}]: ${violation.law}: ${violation.message}`];
+}
+
+function closingLines(report: RunReport): string[] {
+  const lines: string[] = [];
+  const idle = report.settings.flatMap((setting) =>
+    setting.stages.flatMap((stage) =>
+      stage.idleRules.map((rule) => `rule "${rule}" of ${setting.workload} never fired in stage ${stage.name} [${setting.switches.label}]`),
+    ),
+  );
+  lines.push(...idle, ...report.judges.map(showJudge), ...report.notJudged);
+  const bad = report.settings.filter(isBad).length;
+  const executions = report.settings.reduce(
+    (sum, setting) => sum + setting.stages.reduce((explored, stage) => explored + stage.explored, 0),
+    0,
+  );
+  const settings = `${report.settings.length} ${report.settings.length === 1 ? 'setting' : 'settings'}`;
+  const verdict = bad === 0 ? `${settings}, all as expected` : `${bad} of ${settings} not as expected`;
+  const interrupted = report.settings.some((setting) => setting.ending === 'interrupted') ? ' (interrupted)' : '';
+  lines.push(`${verdict}${interrupted}: ${showCount(executions)} executions in ${showDuration(report.milliseconds)}`);
+  if (report.results !== null) lines.push(`everything about it: ${report.results}`);
+  return lines;
+}
+
+function showJudge(judge: JudgeReport): string {
+  const images = judge.judged === 1 ? 'image' : 'images';
+  const clean = judge.refused === 0 ? 'all clean' : `${judge.refused} refused`;
+  return `${judge.name}: ${showCount(judge.judged)} ${images} of ${showCount(judge.available)} judged, ${clean}`;
+}

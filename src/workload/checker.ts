@@ -1,0 +1,223 @@
+import type { z } from 'zod';
+import { describeValue, isReportedAt, type Located, locate, type Path } from './located.ts';
+import { listWords, suggest } from './nearest.ts';
+import type { Problem, ProblemCode } from './problem.ts';
+import { HINT_MARK } from './scalars.ts';
+import { KEYS_MARK } from './schema.ts';
+import type { SourceText } from './source-text.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** What became of one part of the file. */
+export interface Part<T> {
+  readonly data: T;
+  readonly node: Located;
+  /** Something in it is on record and was left out: what looks missing may only be misspelled. */
+  readonly isPartial: boolean;
+}
+
+/** Collects the problems of one file, and reads its parts with their schemas. */
+export class Checker {
+  readonly source: SourceText;
+  private readonly problems: Problem[] = [];
+  private readonly seen = new Set<string>();
+
+  constructor(source: SourceText) {
+    this.source = source;
+  }
+
+  /** In order of position; each once, although an alias may show a part twice. */
+  sorted(): readonly Problem[] {
+    return [...this.problems].sort((a, b) => a.start - b.start || a.end - b.end || (a.message < b.message ? -1 : 1));
+  }
+
+  get hasProblems(): boolean {
+    return this.problems.length > 0;
+  }
+
+  add(problem: Problem): void {
+    const id = `${problem.start} ${problem.end} ${problem.message}`;
+    if (this.seen.has(id)) return;
+    this.seen.add(id);
+    this.problems.push(problem);
+  }
+
+  report(code: ProblemCode, message: string, at: { readonly start: number; readonly end: number }, hint: string | null = null): void {
+    this.add(this.source.problem(code, message, at.start, at.end, hint));
+  }
+
+  /** At the value of `path` inside `node`, or at `node` when the file has none there. Silent where one is on record. */
+  reportAt(node: Located, path: Path, code: ProblemCode, message: string, hint: string | null = null): void {
+    if (isReportedAt(node, path)) return;
+    this.report(code, message, headOf(locate(node, path) ?? node), hint);
+  }
+
+  /** At the key of an entry. */
+  reportKey(node: Located, key: string, code: ProblemCode, message: string, hint: string | null = null): void {
+    const entry = node.entries.get(key);
+    if (entry === undefined) this.report(code, message, headOf(node), hint);
+    else this.report(code, message, { start: entry.keyStart, end: entry.keyEnd }, hint);
+  }
+
+  /**
+   * Reads `node` with `schema` and reports all that the schema finds. Null when nothing can be made of it; with unknown
+   * keys and wrong optional values, what is left is returned, so that later checks can speak too.
+   * `what` names the part in messages.
+   */
+  read<Schema extends z.ZodType>(schema: Schema, node: Located, what: string): Part<z.output<Schema>> | null {
+    if (node.isReported) return null;
+    const result = schema.safeParse(node.value);
+    if (result.success) return { data: result.data, node, isPartial: hasReported(node) };
+    const removable: Path[] = [];
+    for (const issue of flatten(result.error.issues, node.value, [])) {
+      for (const path of this.reportIssue(issue, node, what)) removable.push(path);
+    }
+    const again = schema.safeParse(without(node.value, removable));
+    return again.success ? { data: again.data, node, isPartial: true } : null;
+  }
+
+  /** Reports one finding of a schema; returns the paths without which the rest may be sound. */
+  private reportIssue(issue: Issue, root: Located, what: string): readonly Path[] {
+    const path = issue.path as Path;
+    if (isReportedAt(root, path)) return [path];
+    const node = locate(root, path);
+    const name = nameOf(path, what);
+    if (issue.code === 'unrecognized_keys') {
+      const valid = issue.message.startsWith(KEYS_MARK) ? issue.message.slice(KEYS_MARK.length).split(' ') : [];
+      for (const key of issue.keys) {
+        const hint = key === '<<' ? 'repeat the keys, or alias a whole value' : suggest(key, valid);
+        this.reportKey(node ?? root, key, 'unknown-key', `${name} has no key ${describeValue(key)}`, hint);
+      }
+      return issue.keys.map((key) => [...path, key]);
+    }
+    if (node === null) {
+      const parent = locate(root, path.slice(0, -1)) ?? root;
+      const key = String(path.at(-1));
+      if (!parent.isReported) {
+        this.report('missing-key', `${nameOf(path.slice(0, -1), what)} needs the key "${key}"`, this.ownerOf(root, path.slice(0, -1)));
+      }
+      return [];
+    }
+    const [reason = '', hint = null] = issue.message.split(HINT_MARK);
+    const code: ProblemCode = /size|bytes|unit of/.test(reason) ? 'size' : 'value';
+    this.report(code, `${name}: ${reasonOf(issue, reason, node.value)}`, headOf(node), hint);
+    return [path];
+  }
+
+  /** The key that a mapping belongs to, or the mapping's first character. */
+  private ownerOf(root: Located, path: Path): { readonly start: number; readonly end: number } {
+    const parent = path.length === 0 ? null : locate(root, path.slice(0, -1));
+    const entry = typeof path.at(-1) === 'string' ? parent?.entries.get(String(path.at(-1))) : undefined;
+    if (entry !== undefined) return { start: entry.keyStart, end: entry.keyEnd };
+    return headOf(locate(root, path) ?? root);
+  }
+}
+
+/** A scalar whole, a mapping or list by its first key or character: a frame that marks ten lines says nothing. */
+export function headOf(node: Located): { readonly start: number; readonly end: number } {
+  if (node.kind === 'scalar') return { start: node.start, end: node.end };
+  const [first] = node.entries.values();
+  if (first !== undefined && first.keyStart === node.start) return { start: first.keyStart, end: first.keyEnd };
+  return { start: node.start, end: Math.min(node.end, node.start + 1) };
+}
+
+export { listWords, suggest };
+
+function nameOf(path: Path, what: string): string {
+  const names = path.filter((step) => typeof step === 'string');
+  return names.length === 0 ? what : `"${names.at(-1)}"`;
+}
+
+function reasonOf(issue: Issue, reason: string, value: unknown): string {
+  switch (issue.code) {
+    case 'custom':
+      return reason;
+    case 'invalid_type': {
+      const expected = TYPE_NAMES[issue.expected] ?? issue.expected;
+      return `expected ${expected}, found ${describeValue(value)}`;
+    }
+    case 'too_small':
+      return issue.origin === 'array' ? 'the list is empty' : `at least ${issue.minimum}, found ${describeValue(value)}`;
+    case 'too_big':
+      return issue.origin === 'array' ? `at most ${issue.maximum} entries` : `at most ${issue.maximum}, found ${describeValue(value)}`;
+    case 'invalid_union':
+      return `${reason}, found ${describeValue(value)}`;
+    default:
+      return reason;
+  }
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  tuple: 'a list of two',
+  object: 'a mapping',
+  record: 'a mapping',
+  null: 'no argument',
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/**
+ * Findings without unions: of several forms, the one that the value's own form chooses. Where none fits, the union's
+ * own message stands, unless a form for scalars can say more about a scalar.
+ */
+function flatten(issues: readonly Issue[], value: unknown, prefix: Path): Issue[] {
+  return issues.flatMap((issue): Issue[] => {
+    const path = [...prefix, ...(issue.path as Path)];
+    if (issue.code !== 'invalid_union') return [{ ...issue, path: [...path] } as Issue];
+    const own = valueAt(value, path);
+    const fitting = issue.errors.filter((branch) => !branch.some(isRootMismatch));
+    const best = fitting.length > 0 ? fewest(fitting) : isScalarValue(own) ? lastWord(issue.errors) : null;
+    if (best === null) return [{ ...issue, path: [...path] } as Issue];
+    return flatten(best as readonly Issue[], value, path);
+  });
+}
+
+function isRootMismatch(issue: Issue): boolean {
+  if (issue.code === 'invalid_union') return issue.path.length === 0 && issue.errors.every((branch) => branch.some(isRootMismatch));
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom');
+}
+
+function fewest(branches: readonly (readonly Issue[])[]): readonly Issue[] {
+  return branches.reduce((best, branch) => (branch.length < best.length ? branch : best));
+}
+
+/** The only form for scalars, when there is just one: it knows best what is wrong with a scalar. */
+function lastWord(branches: readonly (readonly Issue[])[]): readonly Issue[] | null {
+  const worded = branches.filter((branch) => branch.length > 0 && branch.every((issue) => issue.code === 'custom'));
+  return worded.length === 1 ? worded[0]! : null;
+}
+
+function isScalarValue(value: unknown): boolean {
+  return value !== null && typeof value !== 'object';
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let current = value;
+  for (const step of path) {
+    if (typeof current !== 'object' || current === null) return undefined;
+    current = (current as Record<string | number, unknown>)[step];
+  }
+  return current;
+}
+
+/** A copy without the entries at `paths`; items of lists stay where they are, so that positions keep their meaning. */
+function without(value: unknown, paths: readonly Path[]): unknown {
+  if (paths.some((path) => path.length === 0)) return undefined;
+  if (paths.length === 0 || typeof value !== 'object' || value === null) return value;
+  const below = (step: string | number) => paths.filter((path) => path[0] === step).map((path) => path.slice(1));
+  if (Array.isArray(value)) return value.map((item, index) => without(item, below(index)));
+  const copy: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [key, item] of Object.entries(value)) {
+    const kept = without(item, below(key));
+    if (kept !== undefined) copy[key] = kept;
+  }
+  return copy;
+}
+
+function hasReported(node: Located): boolean {
+  if (node.isReported) return true;
+  if (node.items.some(hasReported)) return true;
+  return [...node.entries.values()].some((entry) => hasReported(entry.node));
+}

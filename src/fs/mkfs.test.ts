@@ -75,7 +75,7 @@ describe.skipIf(!hasCheck || noKernelBecause !== null)(
       { devices: [16 * MIB] },
       { devices: [16 * MIB], metadataProfile: 'dup' },
       { devices: [16 * MIB], nodeSize: 8192, metadataProfile: 'dup' },
-    { devices: [64 * MIB], nodeSize: 16384, metadataProfile: 'dup', seed: 'linux' },
+      { devices: [64 * MIB], nodeSize: 16384, metadataProfile: 'dup', seed: 'linux' },
       { devices: [128 * MIB], nodeSize: 65536 },
     ];
     for (const options of sample) {

@@ -7,6 +7,7 @@ import { packLeaf } from './format/leaf-packing.ts';
 import {
   type BackupRoot,
   CHECKSUM_TYPE,
+  encodeBackupRoots,
   encodeSuperblock,
   SUPERBLOCK_FLAG,
   SUPERBLOCK_MAGIC,
@@ -112,7 +113,7 @@ function superblock(plan: Plan, device: number, offset: PhysicalAddress): Uint8A
     uuidTreeGeneration: FIRST_GENERATION,
     metadataUuid: UUID_ZERO,
     numGlobalRoots: 0,
-    backupRoots: [backupRoot(plan)],
+    backupRoots: encodeBackupRoots([backupRoot(plan)]),
   });
 }
 

@@ -19,7 +19,7 @@ export function errorsLaw(open: OpenContents): Law {
 
 function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext): Violation[] {
   const calls = callsOf(record);
-  const namespace = new Namespace(calls, namesIn(record, calls, open));
+  const namespace = new Namespace(calls, namesIn(record, open));
   const evidence: Evidence = { record, calls, namespace, faults: faultsOf(record), context };
   const violations: Violation[] = [];
   for (const call of calls) {

@@ -60,6 +60,8 @@ export interface LockReport {
 export interface RuleReport {
   readonly rule: string;
   readonly fired: number;
+  /** How many of its delays nothing could end any more, so that the world released them. */
+  readonly released?: number;
   /** What it does to what it matches; a judge must assume the worst when it is not said. */
   readonly act?: 'delay' | 'fail' | 'reorder';
   /** With `fail`: the errno it injects. */

@@ -53,7 +53,10 @@ function checkDevices(checker: Checker, node: Located, settings: FilesystemSetti
   };
   if (settings.devices.length > limits.devicesMax) {
     const many = limits.devicesMax === 1 ? 'one device' : `${limits.devicesMax} devices`;
-    refuse(['devices', limits.devicesMax], `a file system has at most ${many} so far, found ${settings.devices.length}`);
+    refuse(
+      ['devices', limits.devicesMax],
+      `a file system has at most ${many} so far, found ${settings.devices.length}`,
+    );
   }
   for (const [index, size] of settings.devices.entries()) {
     const path = ['devices', index];
@@ -62,7 +65,11 @@ function checkDevices(checker: Checker, node: Located, settings: FilesystemSetti
     } else if (size > limits.deviceSizeMax) {
       refuse(path, `the device is too large: ${showSize(size)}`, `at most ${showSize(limits.deviceSizeMax)}`);
     } else if (size % SECTOR_SIZE !== 0) {
-      refuse(path, `a device has whole sectors of 4K, found ${size} bytes`, `did you mean ${size - (size % SECTOR_SIZE)}?`);
+      refuse(
+        path,
+        `a device has whole sectors of 4K, found ${size} bytes`,
+        `did you mean ${size - (size % SECTOR_SIZE)}?`,
+      );
     }
   }
   return isSound;
@@ -73,7 +80,13 @@ function checkNodeSize(checker: Checker, node: Located, size: number): boolean {
   if (isPowerOfTwo && size >= NODE_SIZE_MIN && size <= NODE_SIZE_MAX) return true;
   const nearest = 2 ** Math.round(Math.log2(Math.min(Math.max(size, NODE_SIZE_MIN), NODE_SIZE_MAX)));
   const why = isPowerOfTwo ? 'is out of range' : 'is not a power of two';
-  checker.reportAt(node, ['node-size'], 'size', `the node size ${showSize(size)} ${why} from 4K to 64K`, `did you mean ${showSize(nearest)}?`);
+  checker.reportAt(
+    node,
+    ['node-size'],
+    'size',
+    `the node size ${showSize(size)} ${why} from 4K to 64K`,
+    `did you mean ${showSize(nearest)}?`,
+  );
   return false;
 }
 
@@ -86,7 +99,13 @@ function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemS
     if (size === null) continue;
     const path = ['block-groups', kind];
     if (size === 0 || size % STRIPE_LENGTH !== 0) {
-      checker.reportAt(node, path, 'size', `a block group is a multiple of 64K, found ${showSize(size)}`, `did you mean ${showSize(Math.max(1, Math.round(size / STRIPE_LENGTH)) * STRIPE_LENGTH)}?`);
+      checker.reportAt(
+        node,
+        path,
+        'size',
+        `a block group is a multiple of 64K, found ${showSize(size)}`,
+        `did you mean ${showSize(Math.max(1, Math.round(size / STRIPE_LENGTH)) * STRIPE_LENGTH)}?`,
+      );
       isSound = false;
     }
     needed += kind === 'data' || metadata === 'single' ? size : 2 * size;
@@ -94,7 +113,12 @@ function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemS
   const room = devices.reduce((sum, size) => sum + size - FIRST_BLOCK_GROUP, 0);
   if (isSound && needed > room) {
     const copies = metadata === 'dup' ? ', metadata and system twice' : '';
-    checker.reportAt(node, ['block-groups'], 'size', `one block group of each kind needs ${showSize(needed)}${copies}; the devices have ${showSize(room)} for them`);
+    checker.reportAt(
+      node,
+      ['block-groups'],
+      'size',
+      `one block group of each kind needs ${showSize(needed)}${copies}; the devices have ${showSize(room)} for them`,
+    );
     isSound = false;
   }
   return isSound;
@@ -103,7 +127,12 @@ function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemS
 /** `8K`, `1M`, `4100`: the largest unit that divides. */
 export function showSize(bytes: number): string {
   if (bytes !== 0) {
-    for (const [unit, factor] of [['T', 2 ** 40], ['G', 2 ** 30], ['M', MIB], ['K', KIB]] as const) {
+    for (const [unit, factor] of [
+      ['T', 2 ** 40],
+      ['G', 2 ** 30],
+      ['M', MIB],
+      ['K', KIB],
+    ] as const) {
       if (bytes % factor === 0) return `${bytes / factor}${unit}`;
     }
   }

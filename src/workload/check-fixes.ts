@@ -37,11 +37,17 @@ export function fixCalled(name: string, fixes: readonly FixWord[]): FixWord | nu
   const asked = name.trim().toLowerCase();
   const isCommit = /^[0-9a-f]+$/.test(asked) && asked.length >= COMMIT_DIGITS_MIN && asked.length <= 40;
   const answers = (fix: FixWord) =>
-    fix.id === asked || (isCommit && fix.commit !== '' && (fix.commit.startsWith(asked) || asked.startsWith(fix.commit)));
+    fix.id === asked ||
+    (isCommit && fix.commit !== '' && (fix.commit.startsWith(asked) || asked.startsWith(fix.commit)));
   return fixes.find(answers) ?? null;
 }
 
-function resolveList(checker: Checker, part: Part<z.output<typeof FIXES>>, key: 'on' | 'off', fixes: readonly FixWord[]): (string | null)[] {
+function resolveList(
+  checker: Checker,
+  part: Part<z.output<typeof FIXES>>,
+  key: 'on' | 'off',
+  fixes: readonly FixWord[],
+): (string | null)[] {
   const seen = new Set<string>();
   return (part.data[key] ?? []).map((name, index) => {
     const fix = fixCalled(name, fixes);
@@ -52,13 +58,19 @@ function resolveList(checker: Checker, part: Part<z.output<typeof FIXES>>, key: 
       checker.reportAt(part.node, [key, index], 'fix', `there is no fix ${JSON.stringify(name)}`, hint);
       return null;
     }
-    if (seen.has(fix.id)) checker.reportAt(part.node, [key, index], 'fix', `${fix.id} is already in this list`, 'remove it');
+    if (seen.has(fix.id))
+      checker.reportAt(part.node, [key, index], 'fix', `${fix.id} is already in this list`, 'remove it');
     seen.add(fix.id);
     return fix.id;
   });
 }
 
-function checkContradiction(checker: Checker, node: Located, on: readonly (string | null)[], off: readonly (string | null)[]): boolean {
+function checkContradiction(
+  checker: Checker,
+  node: Located,
+  on: readonly (string | null)[],
+  off: readonly (string | null)[],
+): boolean {
   let isContradictory = false;
   for (const [index, id] of off.entries()) {
     if (id === null || !on.includes(id)) continue;
@@ -80,7 +92,10 @@ function settingOf(
   const allOnes = inOrder([...from.on.filter((id) => !off.includes(id)), ...on]);
   const allOffs = inOrder([...from.off.filter((id) => !on.includes(id)), ...off]);
   const enabled = fixes
-    .filter((fix) => !allOffs.includes(fix.id) && (allOnes.includes(fix.id) || from.kernel === null || hadFix(fix, from.kernel)))
+    .filter(
+      (fix) =>
+        !allOffs.includes(fix.id) && (allOnes.includes(fix.id) || from.kernel === null || hadFix(fix, from.kernel)),
+    )
     .map((fix) => fix.id);
   return { kernel: from.kernel, on: allOnes, off: allOffs, enabled };
 }
@@ -124,7 +139,9 @@ function blame(
   options: { readonly fixes: readonly FixWord[] },
 ): { readonly path: readonly (string | number)[]; readonly hint: string } {
   const indexIn = (key: 'on' | 'off', asked: string) =>
-    (node.entries.get(key)?.node.items ?? []).findIndex((item) => fixCalled(String(item.value), options.fixes)?.id === asked);
+    (node.entries.get(key)?.node.items ?? []).findIndex(
+      (item) => fixCalled(String(item.value), options.fixes)?.id === asked,
+    );
   const off = indexIn('off', required);
   if (off >= 0) return { path: ['off', off], hint: `switch ${id} off too` };
   const on = indexIn('on', id);

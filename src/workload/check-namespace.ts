@@ -81,13 +81,13 @@ function followSetup(checker: Checker, names: Namespace, placed: PlacedOperation
     checker.reportAt(placed.node, path, 'file-state', message, hint);
   const newName = newNameOf(operation);
   if (newName !== null) {
-    checkParent(names, newName, refuse);
+    checkParent(names, names, newName, refuse);
     if (operation.kind !== 'rename' && names.kindOf(newName.path) !== null) {
       refuse(newName.at, `${newName.path} already exists (EEXIST)`);
     }
   }
   const existing = existingNameOf(operation);
-  if (existing !== null) checkExists(names, existing, operation, refuse);
+  if (existing !== null) checkExists(names, names, existing, operation, refuse);
   switch (operation.kind) {
     case 'mkdir':
       names.add(operation.path, 'directory');
@@ -136,12 +136,19 @@ export function checkTaskNames(checker: Checker, before: Namespace, tasks: reado
     const { operation, node } = placed;
     const refuse: Refuse = (path, message, hint = null) => checker.reportAt(node, path, 'file-state', message, hint);
     const newName = newNameOf(operation);
-    if (newName !== null && !isExpected(operation, ['ENOENT', 'ENOTDIR'])) checkParent(possible, newName, refuse);
-    if (newName !== null && operation.kind !== 'rename' && lasting.kindOf(newName.path) !== null && !isExpected(operation, ['EEXIST'])) {
+    if (newName !== null && !isExpected(operation, ['ENOENT', 'ENOTDIR']))
+      checkParent(possible, lasting, newName, refuse);
+    if (
+      newName !== null &&
+      operation.kind !== 'rename' &&
+      lasting.kindOf(newName.path) !== null &&
+      !isExpected(operation, ['EEXIST'])
+    ) {
       refuse(newName.at, `${newName.path} already exists and nobody removes it (EEXIST)`, 'or say expect: EEXIST');
     }
     const existing = existingNameOf(operation);
-    if (existing !== null && !isExpected(operation, ['ENOENT', 'EISDIR', 'ENOTDIR'])) checkExists(possible, existing, operation, refuse);
+    if (existing !== null && !isExpected(operation, ['ENOENT', 'EISDIR', 'ENOTDIR']))
+      checkExists(possible, lasting, existing, operation, refuse);
   }
 }
 
@@ -169,14 +176,25 @@ function isExpected(operation: Operation, outcomes: readonly Outcome[]): boolean
   return operation.expect?.some((outcome) => outcomes.includes(outcome)) === true;
 }
 
-function checkParent(names: Namespace, name: NamedPath, refuse: Refuse): void {
+/** `sure` has the names that nobody removes: only of these it is certain what kind they are. */
+function checkParent(names: Namespace, sure: Namespace, name: NamedPath, refuse: Refuse): void {
   const parent = name.path.slice(0, name.path.lastIndexOf('/'));
-  if (parent === '' || names.kindOf(parent) === 'directory' || (names.kindOf(parent) === null && names.mayExist(parent))) return;
-  if (names.kindOf(parent) === 'file') refuse(name.at, `${parent} is a file, not a directory (ENOTDIR)`);
-  else refuse(name.at, `nothing makes the directory ${parent} (ENOENT)`, suggestPath(parent, names.paths('directory')) ?? `mkdir: ${parent} first`);
+  if (
+    parent === '' ||
+    names.kindOf(parent) === 'directory' ||
+    (names.kindOf(parent) === null && names.mayExist(parent))
+  )
+    return;
+  if (sure.kindOf(parent) === 'file') refuse(name.at, `${parent} is a file, not a directory (ENOTDIR)`);
+  else if (names.kindOf(parent) === null)
+    refuse(
+      name.at,
+      `nothing makes the directory ${parent} (ENOENT)`,
+      suggestPath(parent, names.paths('directory')) ?? `mkdir: ${parent} first`,
+    );
 }
 
-function checkExists(names: Namespace, name: NamedPath, operation: Operation, refuse: Refuse): void {
+function checkExists(names: Namespace, sure: Namespace, name: NamedPath, operation: Operation, refuse: Refuse): void {
   const kind = names.kindOf(name.path);
   if (kind === null) {
     if (!names.mayExist(name.path)) {
@@ -186,7 +204,8 @@ function checkExists(names: Namespace, name: NamedPath, operation: Operation, re
     return;
   }
   const mayBeDirectory = ['rename', 'fsync', 'fdatasync', 'open'].includes(operation.kind);
-  if (kind === 'directory' && !mayBeDirectory) refuse(name.at, `${name.path} is a directory (EISDIR)`);
+  if (sure.kindOf(name.path) === 'directory' && !mayBeDirectory)
+    refuse(name.at, `${name.path} is a directory (EISDIR)`);
 }
 
 /** Only another path of one's own is worth a word; a list of all is not. */
@@ -231,4 +250,3 @@ function existingNameOf(operation: Operation): NamedPath | null {
 function pathOf(kind: string, file: FileReference): NamedPath | null {
   return file.kind === 'path' ? { path: file.path, at: [kind, 'file'] } : null;
 }
-

@@ -87,11 +87,23 @@ class ListReader {
     const kinds = OPERATION_NAMES.filter((name) => (node.kind === 'mapping' ? node.entries.has(name) : name in form));
     const [kind] = kinds;
     if (kind === undefined) {
-      if (!part.isPartial) this.checker.report('missing-key', 'no operation is named here', { start: node.start, end: node.start + 1 }, 'such as "write:" or "fsync:"');
+      if (!part.isPartial)
+        this.checker.report(
+          'missing-key',
+          'no operation is named here',
+          { start: node.start, end: node.start + 1 },
+          'such as "write:" or "fsync:"',
+        );
       return null;
     }
     for (const other of kinds.slice(1)) {
-      this.checker.reportKey(node, other, 'contradiction', `one item is one operation, here are ${kinds.join(' and ')}`, 'begin a new item with "- "');
+      this.checker.reportKey(
+        node,
+        other,
+        'contradiction',
+        `one item is one operation, here are ${kinds.join(' and ')}`,
+        'begin a new item with "- "',
+      );
     }
     if (kinds.length > 1) return null;
     if (node.kind === 'mapping' && form[kind] === undefined) return null;
@@ -103,7 +115,13 @@ class ListReader {
   private reportWord(node: Located, found: string): void {
     const isKnown = (OPERATION_NAMES as readonly string[]).includes(found);
     if (isKnown) this.checker.report('missing-key', `${found} needs arguments`, node, `write it as "${found}: …"`);
-    else this.checker.report('unknown-name', `there is no operation ${JSON.stringify(found)}`, node, suggest(found, OPERATION_NAMES));
+    else
+      this.checker.report(
+        'unknown-name',
+        `there is no operation ${JSON.stringify(found)}`,
+        node,
+        suggest(found, OPERATION_NAMES),
+      );
   }
 
   private build(kind: (typeof OPERATION_NAMES)[number], part: Part<OperationForm>): Operation | null {
@@ -116,7 +134,8 @@ class ListReader {
         return { kind, path: data.mkdir!, ...base };
       case 'create': {
         const { file, as = null } = typeof data.create === 'string' ? { file: data.create } : data.create!;
-        if (as !== null) this.openHandle(node, ['create', 'as'], as, { path: file, direct: false, append: false, node });
+        if (as !== null)
+          this.openHandle(node, ['create', 'as'], as, { path: file, direct: false, append: false, node });
         return { kind, path: file, as, ...base };
       }
       case 'open': {
@@ -154,7 +173,12 @@ class ListReader {
       }
       case 'remount':
         if (!this.context.isSetup) {
-          this.checker.report('rule', 'remount stands in setup only: other tasks are at work here', this.placeOf(node, kind), 'use drop-caches for cold caches');
+          this.checker.report(
+            'rule',
+            'remount stands in setup only: other tasks are at work here',
+            this.placeOf(node, kind),
+            'use drop-caches for cold caches',
+          );
           return null;
         }
         return { kind, ...base };
@@ -168,7 +192,11 @@ class ListReader {
     }
   }
 
-  private buildWrite(node: Located, form: Arguments<'write'>, base: Pick<Operation, 'expect' | 'at'>): Operation | null {
+  private buildWrite(
+    node: Located,
+    form: Arguments<'write'>,
+    base: Pick<Operation, 'expect' | 'at'>,
+  ): Operation | null {
     const { file, length } = form;
     if (!this.isUsable(node, ['write', 'file'], file)) return null;
     const direct = this.modeOf(node, 'write', 'direct', form);
@@ -176,7 +204,13 @@ class ListReader {
     const inherits = file.kind === 'handle' && form.append === undefined;
     if (direct && append && !inherits) this.refuseDirectAppend(node, ['write', 'append']);
     if (append && form.offset !== undefined) {
-      this.checker.reportKey(argumentsOf(node, 'write'), 'offset', 'contradiction', 'an append has no offset: it goes to the end of the file', 'remove one of "offset" and "append"');
+      this.checker.reportKey(
+        argumentsOf(node, 'write'),
+        'offset',
+        'contradiction',
+        'an append has no offset: it goes to the end of the file',
+        'remove one of "offset" and "append"',
+      );
     }
     const offset = append ? null : (form.offset ?? 0);
     this.checkTransfer(node, 'write', { offset: offset ?? 0, length, direct, expect: base.expect });
@@ -192,36 +226,78 @@ class ListReader {
   }
 
   /** `direct` or `append` of an operation: its own word, or that of its handle; they must not differ. */
-  private modeOf(node: Located, kind: 'read' | 'write', mode: 'direct' | 'append', form: { readonly file: FileReference; readonly direct?: boolean | undefined; readonly append?: boolean | undefined }): boolean {
+  private modeOf(
+    node: Located,
+    kind: 'read' | 'write',
+    mode: 'direct' | 'append',
+    form: {
+      readonly file: FileReference;
+      readonly direct?: boolean | undefined;
+      readonly append?: boolean | undefined;
+    },
+  ): boolean {
     const own = form[mode];
     if (form.file.kind === 'path') return own ?? false;
     const handle = this.handles.get(form.file.handle);
     if (handle === undefined) return own ?? false;
     if (own !== undefined && own !== handle[mode]) {
       const opened = handle[mode] ? `with ${mode}` : `without ${mode}`;
-      this.checker.reportAt(node, [kind, mode], 'contradiction', `$${form.file.handle} was opened ${opened}`, `say "${mode}" where it is opened`);
+      this.checker.reportAt(
+        node,
+        [kind, mode],
+        'contradiction',
+        `$${form.file.handle} was opened ${opened}`,
+        `say "${mode}" where it is opened`,
+      );
     }
     return handle[mode];
   }
 
-  private checkTransfer(node: Located, kind: 'read' | 'write', transfer: { readonly offset: number; readonly length: number; readonly direct: boolean; readonly expect: readonly Outcome[] | null }): void {
+  private checkTransfer(
+    node: Located,
+    kind: 'read' | 'write',
+    transfer: {
+      readonly offset: number;
+      readonly length: number;
+      readonly direct: boolean;
+      readonly expect: readonly Outcome[] | null;
+    },
+  ): void {
     const { offset, length, direct, expect } = transfer;
-    const refuse = (key: string, message: string, hint: string | null = null) => this.checker.reportAt(node, [kind, key], 'size', message, hint);
+    const refuse = (key: string, message: string, hint: string | null = null) =>
+      this.checker.reportAt(node, [kind, key], 'size', message, hint);
     if (length === 0) refuse('length', `a ${kind} of no bytes does nothing`, 'at least 1');
-    else if (length > IO_LENGTH_MAX) refuse('length', `one ${kind} moves at most ${showSize(IO_LENGTH_MAX)}, found ${showSize(length)}`, 'use several');
+    else if (length > IO_LENGTH_MAX)
+      refuse(
+        'length',
+        `one ${kind} moves at most ${showSize(IO_LENGTH_MAX)}, found ${showSize(length)}`,
+        'use several',
+      );
     else if (kind === 'write') this.checkFits(node, { offset, length, expect });
     else if (offset + length > Number.MAX_SAFE_INTEGER) refuse('offset', `the read ends beyond 2^53`);
     if (!direct || expect?.includes('EINVAL') === true) return;
-    for (const [key, value] of [['offset', offset], ['length', length]] as const) {
+    for (const [key, value] of [
+      ['offset', offset],
+      ['length', length],
+    ] as const) {
       if (value % SECTOR_SIZE === 0) continue;
       const down = value - (value % SECTOR_SIZE);
       const near = down === 0 ? [SECTOR_SIZE] : [down, down + SECTOR_SIZE];
       const hint = `did you mean ${near.map(showSize).join(' or ')}? (or expect: EINVAL)`;
-      this.checker.reportAt(node, [kind, key], 'unaligned', `a direct ${kind} has whole sectors of 4K, its ${key} is ${showSize(value)}`, hint);
+      this.checker.reportAt(
+        node,
+        [kind, key],
+        'unaligned',
+        `a direct ${kind} has whole sectors of 4K, its ${key} is ${showSize(value)}`,
+        hint,
+      );
     }
   }
 
-  private checkFits(node: Located, write: { readonly offset: number; readonly length: number; readonly expect: readonly Outcome[] | null }): void {
+  private checkFits(
+    node: Located,
+    write: { readonly offset: number; readonly length: number; readonly expect: readonly Outcome[] | null },
+  ): void {
     const { capacity } = this.context;
     const { offset, length, expect } = write;
     if (capacity === null || offset + length <= capacity) return;
@@ -233,7 +309,13 @@ class ListReader {
 
   private openHandle(node: Located, path: Path, handle: string, open: OpenHandle): void {
     if (this.handles.has(handle)) {
-      this.checker.reportAt(node, path, 'handle', `$${handle} is already open`, `close it first, or choose another name`);
+      this.checker.reportAt(
+        node,
+        path,
+        'handle',
+        `$${handle} is already open`,
+        `close it first, or choose another name`,
+      );
     }
     this.handles.set(handle, open);
     this.closed.delete(handle);
@@ -252,7 +334,8 @@ class ListReader {
     if (this.closed.has(handle)) {
       this.checker.reportAt(node, path, 'handle', `$${handle} is used after it was closed`);
     } else {
-      const hint = names.length === 0 ? `open it first: open: { file: /f, as: ${handle} }` : suggest(`$${handle}`, names);
+      const hint =
+        names.length === 0 ? `open it first: open: { file: /f, as: ${handle} }` : suggest(`$${handle}`, names);
       this.checker.reportAt(node, path, 'handle', `$${handle} is used before it is opened in this list`, hint);
     }
     this.isComplete = false;
@@ -260,14 +343,26 @@ class ListReader {
   }
 
   private refuseDirectAppend(node: Located, path: Path): void {
-    this.checker.reportAt(node, path, 'contradiction', 'direct and append exclude each other: the end of a file need not be at a whole sector', 'remove one of them');
+    this.checker.reportAt(
+      node,
+      path,
+      'contradiction',
+      'direct and append exclude each other: the end of a file need not be at a whole sector',
+      'remove one of them',
+    );
   }
 
   private expectOf(part: Part<OperationForm>): readonly Outcome[] | null {
     const outcomes = listOf<Outcome>(part.data.expect);
     for (const [index, outcome] of outcomes.entries()) {
       if (outcomes.indexOf(outcome) !== index) {
-        this.checker.reportAt(part.node, itemPath(part.node, 'expect', index), 'contradiction', `${outcome} is already in this list`, 'remove it');
+        this.checker.reportAt(
+          part.node,
+          itemPath(part.node, 'expect', index),
+          'contradiction',
+          `${outcome} is already in this list`,
+          'remove it',
+        );
       }
     }
     return outcomes.length === 0 ? null : outcomes;

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { describeValue, isReportedAt, type Located, locate, type Path } from './located.ts';
-import { listWords, suggest } from './nearest.ts';
+import { suggest } from './nearest.ts';
 import type { Problem, ProblemCode } from './problem.ts';
 import { HINT_MARK } from './scalars.ts';
 import { KEYS_MARK } from './schema.ts';
@@ -42,14 +42,21 @@ export class Checker {
     this.problems.push(problem);
   }
 
-  report(code: ProblemCode, message: string, at: { readonly start: number; readonly end: number }, hint: string | null = null): void {
+  report(
+    code: ProblemCode,
+    message: string,
+    at: { readonly start: number; readonly end: number },
+    hint: string | null = null,
+  ): void {
     this.add(this.source.problem(code, message, at.start, at.end, hint));
   }
 
-  /** At the value of `path` inside `node`, or at `node` when the file has none there. Silent where one is on record. */
+  /** At the value of `path` inside `node`, or at the nearest part around it. Silent where a problem is on record. */
   reportAt(node: Located, path: Path, code: ProblemCode, message: string, hint: string | null = null): void {
     if (isReportedAt(node, path)) return;
-    this.report(code, message, headOf(locate(node, path) ?? node), hint);
+    let deepest: Located | null = null;
+    for (let length = path.length; deepest === null; length--) deepest = locate(node, path.slice(0, length));
+    this.report(code, message, headOf(deepest), hint);
   }
 
   /** At the key of an entry. */
@@ -94,7 +101,11 @@ export class Checker {
       const parent = locate(root, path.slice(0, -1)) ?? root;
       const key = String(path.at(-1));
       if (!parent.isReported) {
-        this.report('missing-key', `${nameOf(path.slice(0, -1), what)} needs the key "${key}"`, this.ownerOf(root, path.slice(0, -1)));
+        this.report(
+          'missing-key',
+          `${nameOf(path.slice(0, -1), what)} needs the key "${key}"`,
+          this.ownerOf(root, path.slice(0, -1)),
+        );
       }
       return [];
     }
@@ -121,8 +132,6 @@ export function headOf(node: Located): { readonly start: number; readonly end: n
   return { start: node.start, end: Math.min(node.end, node.start + 1) };
 }
 
-export { listWords, suggest };
-
 function nameOf(path: Path, what: string): string {
   const names = path.filter((step) => typeof step === 'string');
   return names.length === 0 ? what : `"${names.at(-1)}"`;
@@ -137,9 +146,13 @@ function reasonOf(issue: Issue, reason: string, value: unknown): string {
       return `expected ${expected}, found ${describeValue(value)}`;
     }
     case 'too_small':
-      return issue.origin === 'array' ? 'the list is empty' : `at least ${issue.minimum}, found ${describeValue(value)}`;
+      return issue.origin === 'array'
+        ? 'the list is empty'
+        : `at least ${issue.minimum}, found ${describeValue(value)}`;
     case 'too_big':
-      return issue.origin === 'array' ? `at most ${issue.maximum} entries` : `at most ${issue.maximum}, found ${describeValue(value)}`;
+      return issue.origin === 'array'
+        ? `at most ${issue.maximum} entries`
+        : `at most ${issue.maximum}, found ${describeValue(value)}`;
     case 'invalid_union':
       return `${reason}, found ${describeValue(value)}`;
     default:
@@ -175,8 +188,12 @@ function flatten(issues: readonly Issue[], value: unknown, prefix: Path): Issue[
 }
 
 function isRootMismatch(issue: Issue): boolean {
-  if (issue.code === 'invalid_union') return issue.path.length === 0 && issue.errors.every((branch) => branch.some(isRootMismatch));
-  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom');
+  if (issue.code === 'invalid_union')
+    return issue.path.length === 0 && issue.errors.every((branch) => branch.some(isRootMismatch));
+  return (
+    issue.path.length === 0 &&
+    (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom')
+  );
 }
 
 function fewest(branches: readonly (readonly Issue[])[]): readonly Issue[] {

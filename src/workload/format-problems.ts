@@ -13,7 +13,11 @@ import { SourceText } from './source-text.ts';
  * ```
  * `text` is that of the file; the line before the place is shown for orientation. Ends with a count.
  */
-export function formatProblems(problems: readonly Problem[], text: string, options: { readonly color: boolean }): string {
+export function formatProblems(
+  problems: readonly Problem[],
+  text: string,
+  options: { readonly color: boolean },
+): string {
   const colors = pc.createColors(options.color);
   const files = new Map<string, SourceText>();
   const blocks = problems.map((problem) => {
@@ -28,7 +32,8 @@ export function formatProblems(problems: readonly Problem[], text: string, optio
       `${gutter} ${bar}`,
     ];
     const lead = contextLine(source, problem.line);
-    if (lead !== null) lines.push(`${colors.blue(lead.number.padStart(gutter.length))} ${bar} ${colors.dim(lead.text)}`);
+    if (lead !== null)
+      lines.push(`${colors.blue(lead.number.padStart(gutter.length))} ${bar} ${colors.dim(lead.text)}`);
     lines.push(`${colors.blue(String(problem.line))} ${bar} ${shown.slice(gutter.length + 3)}`);
     const hint = problem.hint === null ? '' : ` ${colors.yellow(problem.hint)}`;
     lines.push(`${gutter} ${bar} ${colors.red(carets.slice(gutter.length + 3))}${hint}`);

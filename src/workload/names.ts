@@ -10,7 +10,13 @@ export function checkName(
 ): boolean {
   if (options.known.includes(name)) return true;
   const hint = options.known.length === 0 ? `there are no ${options.kind}s to name` : suggest(name, options.known);
-  checker.reportAt(options.node, options.path, 'unknown-name', `there is no ${options.kind} ${JSON.stringify(name)}`, hint);
+  checker.reportAt(
+    options.node,
+    options.path,
+    'unknown-name',
+    `there is no ${options.kind} ${JSON.stringify(name)}`,
+    hint,
+  );
   return false;
 }
 

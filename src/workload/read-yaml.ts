@@ -1,4 +1,14 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type ParsedNode, type Range } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  type Range,
+} from 'yaml';
 import type { Located, LocatedEntry } from './located.ts';
 import type { Problem, ProblemCode } from './problem.ts';
 import type { SourceText } from './source-text.ts';
@@ -37,13 +47,23 @@ export function readYaml(source: SourceText): YamlResult {
 function checkText(source: SourceText): Problem[] {
   const { text } = source;
   if (text.length > TEXT_LENGTH_MAX) {
-    return [source.problem('document', `a workload file has at most ${TEXT_LENGTH_MAX} characters, this has ${text.length}`, 0, 0)];
+    return [
+      source.problem(
+        'document',
+        `a workload file has at most ${TEXT_LENGTH_MAX} characters, this has ${text.length}`,
+        0,
+        0,
+      ),
+    ];
   }
   const problems: Problem[] = [];
   if (text.startsWith('\ufeff')) {
-    problems.push(source.problem('encoding', 'the file begins with a byte order mark', 0, 1, 'save it as UTF-8 without one'));
+    problems.push(
+      source.problem('encoding', 'the file begins with a byte order mark', 0, 1, 'save it as UTF-8 without one'),
+    );
   }
-  const bad = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffd\ufffe\uffff]|(?<!^)\ufeff|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  const bad =
+    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffd\ufffe\uffff]|(?<!^)\ufeff|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
   for (const match of text.matchAll(bad)) {
     if (problems.length >= ENCODING_PROBLEMS_MAX) break;
     const code = text.charCodeAt(match.index);
@@ -51,14 +71,25 @@ function checkText(source: SourceText): Problem[] {
     const what = isText
       ? 'this is not valid UTF-8 text'
       : `the control character U+${code.toString(16).toUpperCase().padStart(4, '0')} cannot stand in a workload`;
-    problems.push(source.problem('encoding', what, match.index, match.index + 1, isText ? 'save the file as UTF-8' : 'remove it'));
+    problems.push(
+      source.problem('encoding', what, match.index, match.index + 1, isText ? 'save the file as UTF-8' : 'remove it'),
+    );
   }
   if (problems.length > 0) return problems;
   if (!/\S/.test(text.replace(/^[ \t]*#.*$/gm, ''))) {
-    return [source.problem('document', 'the file is empty', text.length, text.length, 'a workload is a mapping with at least "tasks"')];
+    return [
+      source.problem(
+        'document',
+        'the file is empty',
+        text.length,
+        text.length,
+        'a workload is a mapping with at least "tasks"',
+      ),
+    ];
   }
   const deep = tooDeepAt(text);
-  if (deep !== null) return [source.problem('syntax', `nested more than ${SCANNED_NESTING_MAX} levels deep`, deep, deep + 1)];
+  if (deep !== null)
+    return [source.problem('syntax', `nested more than ${SCANNED_NESTING_MAX} levels deep`, deep, deep + 1)];
   return [];
 }
 
@@ -81,7 +112,11 @@ function tooDeepAt(text: string): number | null {
       chain = 0;
       continue;
     }
-    if (isLineStart && (character === '-' || character === '?' || character === ':') && /\s/.test(text[at + 1] ?? '\n')) {
+    if (
+      isLineStart &&
+      (character === '-' || character === '?' || character === ':') &&
+      /\s/.test(text[at + 1] ?? '\n')
+    ) {
       chain++;
     } else if (isLineStart && character !== ' ' && character !== '\t') {
       isLineStart = false;
@@ -130,7 +165,13 @@ class Reader {
     const root = this.visit(contents, []);
     if (root.kind !== 'mapping' && !root.isReported) {
       const what = root.kind === 'list' ? 'a list' : 'a single value';
-      this.report('document', `a workload is a mapping, this file holds ${what}`, root.start, Math.min(root.end, root.start + 1), 'it begins like "tasks:"');
+      this.report(
+        'document',
+        `a workload is a mapping, this file holds ${what}`,
+        root.start,
+        Math.min(root.end, root.start + 1),
+        'it begins like "tasks:"',
+      );
       return { root: null, problems: this.problems };
     }
     return { root, problems: this.problems };
@@ -147,10 +188,23 @@ class Reader {
     for (const warning of document.warnings) {
       const [start, end] = warning.pos;
       const isTag = warning.code === 'TAG_RESOLVE_FAILED';
-      this.report(isTag ? 'tag' : 'syntax', isTag ? `unknown tag ${this.source.text.slice(start, end)}` : sentence(warning.message), start, end, isTag ? 'workloads need no tags: remove it' : null);
+      this.report(
+        isTag ? 'tag' : 'syntax',
+        isTag ? `unknown tag ${this.source.text.slice(start, end)}` : sentence(warning.message),
+        start,
+        end,
+        isTag ? 'workloads need no tags: remove it' : null,
+      );
     }
     const version = document.directives?.yaml.explicit === true ? document.directives.yaml.version : '1.2';
-    if (version !== '1.2') this.report('document', `workloads are YAML 1.2, not ${version}`, 0, this.source.text.indexOf('\n'), 'remove the %YAML line');
+    if (version !== '1.2')
+      this.report(
+        'document',
+        `workloads are YAML 1.2, not ${version}`,
+        0,
+        this.source.text.indexOf('\n'),
+        'remove the %YAML line',
+      );
     return document.errors.length === 0 && version === '1.2';
   }
 
@@ -158,7 +212,8 @@ class Reader {
     if (node === null) return leaf(null, fallback, fallback, '');
     const [start, end] = rangeOf(node, fallback);
     if (this.aliasDepth > 0 && ++this.aliasParts > ALIAS_PARTS_MAX) {
-      if (!this.isBomb) this.report('alias', `aliases blow this file up to more than ${ALIAS_PARTS_MAX} parts`, start, end);
+      if (!this.isBomb)
+        this.report('alias', `aliases blow this file up to more than ${ALIAS_PARTS_MAX} parts`, start, end);
       this.isBomb = true;
       return reported(start, end);
     }
@@ -181,7 +236,13 @@ class Reader {
   private visitAlias(node: { readonly source: string }, start: number, end: number, path: readonly string[]): Located {
     const target = this.anchors.get(node.source);
     if (target === undefined) {
-      this.report('alias', `no anchor "&${node.source}" comes before this alias`, start, end, nearestAnchor([...this.anchors.keys()]));
+      this.report(
+        'alias',
+        `no anchor "&${node.source}" comes before this alias`,
+        start,
+        end,
+        nearestAnchor([...this.anchors.keys()]),
+      );
       return reported(start, end);
     }
     if (this.open.has(target)) {
@@ -214,7 +275,13 @@ class Reader {
       const located = this.visit(child, [...path, name], keyEnd);
       if (first !== undefined) {
         const { line } = this.source.positionOf(first.keyStart);
-        this.report('duplicate-key', `the key "${name}" is already on line ${line}`, keyStart, keyEnd, 'keep one of them');
+        this.report(
+          'duplicate-key',
+          `the key "${name}" is already on line ${line}`,
+          keyStart,
+          keyEnd,
+          'keep one of them',
+        );
         continue;
       }
       entries.set(name, { keyStart, keyEnd, node: located });
@@ -223,17 +290,36 @@ class Reader {
     return { value, kind: 'mapping', start, end, source: '', entries, items: [], isReported: false };
   }
 
-  private visitList(node: { readonly items: readonly (ParsedNode | null)[] }, start: number, end: number, path: readonly string[]): Located {
+  private visitList(
+    node: { readonly items: readonly (ParsedNode | null)[] },
+    start: number,
+    end: number,
+    path: readonly string[],
+  ): Located {
     let before = start;
     const items = node.items.map((item) => {
       const located = this.visit(item, path, before);
       before = Math.max(before, located.end);
       return located;
     });
-    return { value: items.map((item) => item.value), kind: 'list', start, end, source: '', entries: new Map(), items, isReported: false };
+    return {
+      value: items.map((item) => item.value),
+      kind: 'list',
+      start,
+      end,
+      source: '',
+      entries: new Map(),
+      items,
+      isReported: false,
+    };
   }
 
-  private visitScalar(node: { readonly value: unknown; readonly source?: string }, start: number, end: number, path: readonly string[]): Located {
+  private visitScalar(
+    node: { readonly value: unknown; readonly source?: string },
+    start: number,
+    end: number,
+    path: readonly string[],
+  ): Located {
     const source = node.source ?? this.source.text.slice(start, end);
     const { value } = node;
     // `kernel: 4.10` and all-digit commits are names, however much they look like numbers.

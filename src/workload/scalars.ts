@@ -51,7 +51,12 @@ const SIZE_PATTERN = '^[0-9]+ ?(B|K|KiB|M|MiB|G|GiB|T|TiB)?$';
 
 /** Bytes: a whole number, or one with a binary unit. */
 export function size(description: string) {
-  const json = { anyOf: [{ type: 'integer', minimum: 0 }, { type: 'string', pattern: SIZE_PATTERN }] };
+  const json = {
+    anyOf: [
+      { type: 'integer', minimum: 0 },
+      { type: 'string', pattern: SIZE_PATTERN },
+    ],
+  };
   return scalar<number>(`${description} (bytes, or with a unit: 8K, 1M)`, json, readSize);
 }
 
@@ -67,10 +72,14 @@ export function readSize(value: unknown): number | Refusal {
   if (match === null) return { refused: `${expected}, found ${describeValue(value)}` };
   const [, minus, digits = '', fraction, unit = ''] = match;
   if (minus === '-') return { refused: `a size is never negative, found ${describeValue(value)}` };
-  if (fraction !== undefined) return { refused: `a size is a whole number, found ${describeValue(value)}`, hint: 'use a smaller unit' };
+  if (fraction !== undefined)
+    return { refused: `a size is a whole number, found ${describeValue(value)}`, hint: 'use a smaller unit' };
   const factor = Object.hasOwn(SIZE_UNITS, unit) ? SIZE_UNITS[unit] : undefined;
   if (factor === undefined) {
-    return { refused: `"${unit}" is not a unit of size`, hint: binaryUnitLike(unit) ?? 'units are K, M, G and T, of 1024' };
+    return {
+      refused: `"${unit}" is not a unit of size`,
+      hint: binaryUnitLike(unit) ?? 'units are K, M, G and T, of 1024',
+    };
   }
   const bytes = Number(digits) * factor;
   if (!Number.isSafeInteger(bytes)) return { refused: `${value} is beyond 2^53 bytes` };
@@ -94,13 +103,15 @@ export function duration(description: string) {
 
 export function readDuration(value: unknown): number | Refusal {
   const expected = 'expected a duration such as 10ms or 2s';
-  if (typeof value === 'number') return { refused: `${expected}, found ${value} without a unit`, hint: `did you mean "${value}ms"?` };
+  if (typeof value === 'number')
+    return { refused: `${expected}, found ${value} without a unit`, hint: `did you mean "${value}ms"?` };
   if (typeof value !== 'string') return { refused: `${expected}, found ${describeValue(value)}` };
   const match = /^([0-9]+) ?([a-zA-Zµ]+)$/.exec(value);
   if (match === null) return { refused: `${expected}, found ${describeValue(value)}` };
   const unit = match[2] === 'µs' ? 'us' : match[2]!;
   const factor = Object.hasOwn(DURATION_UNITS, unit) ? DURATION_UNITS[unit] : undefined;
-  if (factor === undefined) return { refused: `"${unit}" is not a unit of time`, hint: suggest(unit, Object.keys(DURATION_UNITS)) };
+  if (factor === undefined)
+    return { refused: `"${unit}" is not a unit of time`, hint: suggest(unit, Object.keys(DURATION_UNITS)) };
   const nanoseconds = Number(match[1]) * factor;
   if (nanoseconds > DURATION_MAX) return { refused: `${value} is longer than an hour of virtual time` };
   return nanoseconds;
@@ -110,7 +121,8 @@ export function readDuration(value: unknown): number | Refusal {
 export function whole(description: string, bounds: { readonly min: number; readonly max: number }) {
   const { min, max } = bounds;
   return scalar<number>(description, { type: 'integer', minimum: min, maximum: max }, (value) => {
-    if (typeof value !== 'number' || !Number.isInteger(value)) return { refused: `expected a whole number, found ${describeValue(value)}` };
+    if (typeof value !== 'number' || !Number.isInteger(value))
+      return { refused: `expected a whole number, found ${describeValue(value)}` };
     if (value < min) return { refused: `at least ${min}, found ${value}` };
     if (value > max) return { refused: `at most ${max}, found ${value}` };
     return value + 0;
@@ -120,15 +132,25 @@ export function whole(description: string, bounds: { readonly min: number; reado
 export function flag(description: string) {
   return scalar<boolean>(description, { type: 'boolean' }, (value) => {
     if (typeof value === 'boolean') return value;
-    const hint = typeof value === 'string' ? { yes: 'true', on: 'true', no: 'false', off: 'false' }[value.toLowerCase()] : undefined;
-    return { refused: `expected true or false, found ${describeValue(value)}`, hint: hint === undefined ? null : `did you mean "${hint}"?` };
+    const hint =
+      typeof value === 'string'
+        ? { yes: 'true', on: 'true', no: 'false', off: 'false' }[value.toLowerCase()]
+        : undefined;
+    return {
+      refused: `expected true or false, found ${describeValue(value)}`,
+      hint: hint === undefined ? null : `did you mean "${hint}"?`,
+    };
   });
 }
 
 /** Text, possibly over several lines. */
-export function text(description: string, options: { readonly oneLine: boolean; readonly bytesMax?: number } = { oneLine: false }) {
+export function text(
+  description: string,
+  options: { readonly oneLine: boolean; readonly bytesMax?: number } = { oneLine: false },
+) {
   return scalar<string>(description, { type: 'string' }, (value) => {
-    if (typeof value !== 'string') return { refused: `expected text, found ${describeValue(value)}`, hint: 'put quotes around it' };
+    if (typeof value !== 'string')
+      return { refused: `expected text, found ${describeValue(value)}`, hint: 'put quotes around it' };
     if (options.oneLine && /[\n\r]/.test(value.trimEnd())) return { refused: 'expected a single line' };
     const { bytesMax } = options;
     if (bytesMax !== undefined && Buffer.byteLength(value) > bytesMax) return { refused: `at most ${bytesMax} bytes` };
@@ -142,7 +164,10 @@ export function word<const T extends string>(description: string, words: readonl
     const found = words.find((candidate) => candidate === value);
     if (found !== undefined) return found;
     const hint = typeof value === 'string' ? suggest(value, words) : `one of: ${words.join(', ')}`;
-    return { refused: `expected ${words.length === 1 ? `"${words[0]}"` : 'another word'}, found ${describeValue(value)}`, hint };
+    return {
+      refused: `expected ${words.length === 1 ? `"${words[0]}"` : 'another word'}, found ${describeValue(value)}`,
+      hint,
+    };
   });
 }
 
@@ -150,14 +175,20 @@ export function word<const T extends string>(description: string, words: readonl
 export function ownName(description: string) {
   return scalar<string>(description, { type: 'string', pattern: NAME_PATTERN.source }, (value) => {
     if (typeof value === 'string' && NAME_PATTERN.test(value)) return value;
-    return { refused: `${describeValue(value)} is no name`, hint: 'names are letters, digits and dashes, beginning with a letter' };
+    return {
+      refused: `${describeValue(value)} is no name`,
+      hint: 'names are letters, digits and dashes, beginning with a letter',
+    };
   });
 }
 
 export const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9-]{0,63}$/;
 
 /** A name that somebody else gives; whether it exists is checked later, against `vocabulary`. */
-export function foreignName(description: string, vocabulary: 'points' | 'fixes' | 'laws' | 'locks' | 'sites' | null = null) {
+export function foreignName(
+  description: string,
+  vocabulary: 'points' | 'fixes' | 'laws' | 'locks' | 'sites' | null = null,
+) {
   const json = vocabulary === null ? { type: 'string' } : { type: 'string', 'x-vocabulary': vocabulary };
   return scalar<string>(description, json, (value) => {
     if (typeof value === 'string' && value !== '') return value;
@@ -176,11 +207,19 @@ const PATH_BYTES_MAX = 4095;
 export function readPath(value: unknown): string | Refusal {
   if (typeof value !== 'string') return { refused: `expected a path such as /f, found ${describeValue(value)}` };
   if (value.startsWith('$')) return { refused: 'a path is needed here, not a handle' };
-  if (!value.startsWith('/')) return { refused: `a path begins with "/", found ${describeValue(value)}`, hint: /^[\w.-]+$/.test(value) ? `did you mean "/${value}"?` : null };
+  if (!value.startsWith('/'))
+    return {
+      refused: `a path begins with "/", found ${describeValue(value)}`,
+      hint: /^[\w.-]+$/.test(value) ? `did you mean "/${value}"?` : null,
+    };
   if (value === '/') return { refused: 'the root directory cannot be used here' };
   if (Buffer.byteLength(value) > PATH_BYTES_MAX) return { refused: `a path has at most ${PATH_BYTES_MAX} bytes` };
   for (const name of value.slice(1).split('/')) {
-    if (name === '') return { refused: `the path ${describeValue(value)} has an empty part`, hint: `did you mean "${tidyPath(value)}"?` };
+    if (name === '')
+      return {
+        refused: `the path ${describeValue(value)} has an empty part`,
+        hint: `did you mean "${tidyPath(value)}"?`,
+      };
     if (name === '.' || name === '..') return { refused: `a path has no "${name}" parts` };
     if (Buffer.byteLength(name) > NAME_BYTES_MAX) return { refused: `a name has at most ${NAME_BYTES_MAX} bytes` };
     if (/[\0\n]/.test(name)) return { refused: 'a path has no line ends' };
@@ -194,11 +233,15 @@ function tidyPath(value: string): string {
 
 /** A path, or `$name` for a handle. */
 export function fileReference(description: string) {
-  return scalar<FileReference>(`${description}: a path, or $name for a handle opened before`, { type: 'string', pattern: '^(/.|\\$[A-Za-z])' }, (value) => {
-    if (typeof value === 'string' && value.startsWith('$')) return readHandle(value);
-    const found = readPath(value);
-    return typeof found === 'string' ? { kind: 'path', path: found } : found;
-  });
+  return scalar<FileReference>(
+    `${description}: a path, or $name for a handle opened before`,
+    { type: 'string', pattern: '^(/.|\\$[A-Za-z])' },
+    (value) => {
+      if (typeof value === 'string' && value.startsWith('$')) return readHandle(value);
+      const found = readPath(value);
+      return typeof found === 'string' ? { kind: 'path', path: found } : found;
+    },
+  );
 }
 
 export function handleReference(description: string) {
@@ -214,7 +257,9 @@ export function handleReference(description: string) {
 
 function readHandle(value: string): { readonly kind: 'handle'; readonly handle: string } | Refusal {
   const handle = value.slice(1);
-  return NAME_PATTERN.test(handle) ? { kind: 'handle', handle } : { refused: `${describeValue(value)} is no handle`, hint: 'a handle is written $name' };
+  return NAME_PATTERN.test(handle)
+    ? { kind: 'handle', handle }
+    : { refused: `${describeValue(value)} is no handle`, hint: 'a handle is written $name' };
 }
 
 const ERRNO_NAMES = Object.keys(ERRNO);
@@ -222,7 +267,10 @@ const ERRNO_NAMES = Object.keys(ERRNO);
 export function errno(description: string) {
   return scalar(description, { enum: ERRNO_NAMES }, (value) => {
     if (typeof value === 'string' && isErrno(value)) return value;
-    return { refused: `${describeValue(value)} is no errno`, hint: typeof value === 'string' ? suggest(value, ERRNO_NAMES) : 'errnos are names such as EIO' };
+    return {
+      refused: `${describeValue(value)} is no errno`,
+      hint: typeof value === 'string' ? suggest(value, ERRNO_NAMES) : 'errnos are names such as EIO',
+    };
   });
 }
 
@@ -230,20 +278,32 @@ export function outcome(description: string) {
   const words = ['ok', ...ERRNO_NAMES];
   return scalar<Outcome>(description, { enum: words }, (value) => {
     if (value === 'ok' || (typeof value === 'string' && isErrno(value))) return value;
-    return { refused: `${describeValue(value)} is no outcome of an operation`, hint: typeof value === 'string' ? suggest(value, words) : '"ok", or an errno such as EIO' };
+    return {
+      refused: `${describeValue(value)} is no outcome of an operation`,
+      hint: typeof value === 'string' ? suggest(value, words) : '"ok", or an errno such as EIO',
+    };
   });
 }
 
 /** `1/8`, 0, 1 or a short decimal, as a ratio. */
 export function probability(description: string) {
-  const json = { anyOf: [{ type: 'string', pattern: '^[0-9]+ ?/ ?[0-9]+$' }, { type: 'number', minimum: 0, maximum: 1 }] };
+  const json = {
+    anyOf: [
+      { type: 'string', pattern: '^[0-9]+ ?/ ?[0-9]+$' },
+      { type: 'number', minimum: 0, maximum: 1 },
+    ],
+  };
   return scalar<{ numerator: number; denominator: number }>(description, json, (value) => {
-    const ratio = typeof value === 'number' ? { numerator: Math.round(value * DECIMALS), denominator: DECIMALS } : readRatio(value);
+    const ratio =
+      typeof value === 'number' ? { numerator: Math.round(value * DECIMALS), denominator: DECIMALS } : readRatio(value);
     if (ratio === null) return { refused: `expected a probability such as 1/8, found ${describeValue(value)}` };
     const { numerator, denominator } = ratio;
     if (denominator === 0) return { refused: 'nothing is divided by zero' };
     if (denominator > RATIO_MAX) return { refused: `a probability's denominator is at most ${RATIO_MAX}` };
-    if (numerator < 0 || numerator > denominator) return { refused: `a probability lies between 0 and 1, found ${typeof value === 'string' ? value : String(value)}` };
+    if (numerator < 0 || numerator > denominator)
+      return {
+        refused: `a probability lies between 0 and 1, found ${typeof value === 'string' ? value : String(value)}`,
+      };
     const divisor = greatestCommonDivisor(numerator, denominator);
     return { numerator: numerator / divisor, denominator: denominator / divisor };
   });
@@ -270,7 +330,10 @@ export function kernelVersion(description: string) {
     const minor = Number(match[2]);
     const last = LAST_MINOR.get(major);
     if (major < 3 || (last !== undefined && minor > last)) {
-      return { refused: `there was no kernel ${major}.${minor}`, hint: last === undefined ? 'the first is 3.0' : `the last of its line is ${major}.${last}` };
+      return {
+        refused: `there was no kernel ${major}.${minor}`,
+        hint: last === undefined ? 'the first is 3.0' : `the last of its line is ${major}.${last}`,
+      };
     }
     return `${major}.${minor}`;
   });
@@ -303,7 +366,11 @@ export function tree(description: string) {
   return scalar<number>(description, { anyOf: [{ enum: names }, { type: 'integer' }] }, (value) => {
     if (typeof value === 'number' && Number.isInteger(value)) return value + 0;
     if (typeof value === 'string' && Object.hasOwn(TREE_IDS, value)) return TREE_IDS[value]!;
-    return { refused: `${describeValue(value)} is no tree`, hint: typeof value === 'string' ? suggest(value, names) : `a tree is its object id or one of: ${names.join(', ')}` };
+    return {
+      refused: `${describeValue(value)} is no tree`,
+      hint:
+        typeof value === 'string' ? suggest(value, names) : `a tree is its object id or one of: ${names.join(', ')}`,
+    };
   });
 }
 

@@ -64,13 +64,15 @@ const FILE = s.fileReference('the file');
 const OFFSET = s.size('offset in the file').optional();
 const DIRECT = s.flag('bypass the page cache (O_DIRECT): offset and length are whole sectors of 4K').optional();
 
-const FILE_ONLY = (description: string) =>
-  either('a file', [FILE, mapping({ file: FILE })]).describe(description);
+const FILE_ONLY = (description: string) => either('a file', [FILE, mapping({ file: FILE })]).describe(description);
 const NO_ARGUMENTS = z.null();
 
 const OPERATION_SHAPE = {
   mkdir: s.path('make a directory').optional(),
-  create: either('a path', [s.path('the new file'), mapping({ file: s.path('the new file'), as: s.ownName('keep it open under this handle').optional() })])
+  create: either('a path', [
+    s.path('the new file'),
+    mapping({ file: s.path('the new file'), as: s.ownName('keep it open under this handle').optional() }),
+  ])
     .optional()
     .describe('make a new, empty file; EEXIST when there is one'),
   open: mapping({
@@ -121,23 +123,32 @@ export const OPERATION_MAPPING = mapping({
     .describe('the endings that are right, say ENOENT or [ok, EIO]; unless given, the law "errors" decides'),
 });
 
-export const OPERATION = either('an operation', [s.word('an operation without arguments', BARE_OPERATIONS), OPERATION_MAPPING])
-  .describe('one operation, and what it is expected to return');
+export const OPERATION = either('an operation', [
+  s.word('an operation without arguments', BARE_OPERATIONS),
+  OPERATION_MAPPING,
+]).describe('one operation, and what it is expected to return');
 
 const OPERATIONS = z.array(OPERATION);
-export const SETUP = OPERATIONS.describe('run undisturbed, then unmounted: the image from which every execution starts');
+export const SETUP = OPERATIONS.describe(
+  'run undisturbed, then unmounted: the image from which every execution starts',
+);
 
 export const REPEATED_TASK = mapping({
   repeat: s.whole('how often the list is run', { min: 1, max: REPEAT_MAX }).default(1),
   do: OPERATIONS.min(1).describe('the operations, in order'),
 });
 export const TASKS = z
-  .record(z.string().regex(s.NAME_PATTERN), either('a list of operations, or "repeat" and "do"', [OPERATIONS.min(1), REPEATED_TASK]))
+  .record(
+    z.string().regex(s.NAME_PATTERN),
+    either('a list of operations, or "repeat" and "do"', [OPERATIONS.min(1), REPEATED_TASK]),
+  )
   .describe('what runs at the same time: a list of operations for each task');
 
 const IO_OPERATION = s.word('kind of device I/O', ['read', 'write', 'flush', 'discard']);
 const HALF_OPEN_RANGE = (description: string) =>
-  z.tuple([s.size('from here'), s.size('to before here')], { error: 'expected [from, to], with "to" not included' }).describe(description);
+  z
+    .tuple([s.size('from here'), s.size('to before here')], { error: 'expected [from, to], with "to" not included' })
+    .describe(description);
 
 export const WHEN = mapping({
   task: s.foreignName('who does it: a task, or the first word of an engine task').optional(),
@@ -222,10 +233,14 @@ export const STEP = z
 export const EXPECTATION = mapping({
   fixes: FIXES.optional().describe('changes to the fixes of the file'),
   verdict: s.word('what comes out', ['clean', 'violation']),
-  law: oneOrMore('a law', s.foreignName('a law', 'laws')).optional().describe('which law breaks; one of them, if a list'),
+  law: oneOrMore('a law', s.foreignName('a law', 'laws'))
+    .optional()
+    .describe('which law breaks; one of them, if a list'),
   errno: s.errno('what an operation returned').optional(),
   message: s.text('part of the message of the violation', { oneLine: true }).optional(),
-  stages: oneOrMore('the name of a stage', s.foreignName('a stage of explore')).optional().describe('stages this speaks about; all unless given'),
+  stages: oneOrMore('the name of a stage', s.foreignName('a stage of explore'))
+    .optional()
+    .describe('stages this speaks about; all unless given'),
   counts: mapping({
     explored: s.whole('executions', { min: 1, max: EXECUTIONS_MAX }).optional(),
     violating: s.whole('executions that broke a law', { min: 0, max: EXECUTIONS_MAX }).optional(),

@@ -52,7 +52,12 @@ export class SourceText {
     const after = first + FRAME_WIDTH_MAX < characters.length ? '…' : '';
     const lead = shown.slice(0, column - 1 - first).map((character) => ' '.repeat(columnsOf(character)));
     const marked = shown.slice(column - 1 - first, column - 1 - first + Math.max(1, width));
-    const carets = '^'.repeat(Math.max(1, marked.reduce((sum, character) => sum + columnsOf(character), 0)));
+    const carets = '^'.repeat(
+      Math.max(
+        1,
+        marked.reduce((sum, character) => sum + columnsOf(character), 0),
+      ),
+    );
     const number = String(line);
     return `${number} | ${before}${shown.join('')}${after}\n${' '.repeat(number.length)} | ${' '.repeat(before.length)}${lead.join('')}${carets}`;
   }

@@ -28,7 +28,7 @@ import { FsError } from '../errors.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { type Cursor, findItem, searchTree } from '../tree/cursor.ts';
-import type { TransactionHandle } from '../transaction/transaction.ts';
+import type { TransactionHandle } from '../transaction/handle.ts';
 import { addDataReference, dropDataReference } from '../transaction/delayed-refs.ts';
 import { COMPRESSED, ExtentMap, PREALLOC, VACANCY } from './extent-map.ts';
 import type { Files } from './files.ts';

@@ -3,6 +3,7 @@ import { readU64, viewOf, writeU64 } from '../../base/bytes.ts';
 import type { Generation, InodeNumber } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
 import type { Counter, RangeLock, RwSemaphore, World } from '../../task/world.ts';
+import { INODE_FLAG, MODE_TYPE } from '../format/inode.ts';
 import { writeNanoseconds } from '../format/timestamp.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ExtentMapRules } from './extent-map-rules.ts';
@@ -10,21 +11,17 @@ import { ExtentMapTree } from './extent-map-tree.ts';
 import { OrderedExtents } from './ordered-extent.ts';
 import { PageCache } from './page-cache.ts';
 
-export const INODE_ITEM_SIZE = 160;
-
 /** Where the fields of an INODE_ITEM lie that change while it is in memory. */
 const TRANSID_AT = 8;
 const SIZE_AT = 16;
 const NBYTES_AT = 24;
 const NLINK_AT = 40;
 const MODE_AT = 52;
+const FLAGS_AT = 64;
 const SEQUENCE_AT = 72;
 const CTIME_AT = 124;
 const MTIME_AT = 136;
 
-const MODE_TYPE_MASK = 0o170000;
-export const MODE_DIRECTORY = 0o040000;
-export const MODE_REGULAR = 0o100000;
 
 /** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
 function idOf(tree: Tree, number: InodeNumber): number {
@@ -157,12 +154,17 @@ export class Inode {
     return this.view.getUint32(MODE_AT, true);
   }
 
+  /** Data has checksums unless the inode says otherwise. */
+  get hasChecksums(): boolean {
+    return (readU64(this.view, FLAGS_AT) & INODE_FLAG.NODATASUM) === 0;
+  }
+
   get isDirectory(): boolean {
-    return (this.mode & MODE_TYPE_MASK) === MODE_DIRECTORY;
+    return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.DIRECTORY;
   }
 
   get isRegular(): boolean {
-    return (this.mode & MODE_TYPE_MASK) === MODE_REGULAR;
+    return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
   }
 
   /** Content changed, or attributes only. */

@@ -2,7 +2,8 @@ import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { releaseDataReservation } from '../space/data-reservation.ts';
 import { insertChecksums } from '../transaction/checksums.ts';
-import { abortTransaction, endTransaction, startTransaction, type TransactionHandle } from '../transaction/transaction.ts';
+import { abortTransaction } from '../transaction/abort.ts';
+import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { openForChange } from '../tree/change-cursor.ts';
 import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';
 import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
@@ -10,6 +11,9 @@ import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
+
+/** A commit that waits for other writers lets completions in: it may be waiting for their data. */
+const COMPLETION = { items: 4, joins: true } as const;
 
 /** Waits until the ordered extent is over, well or badly. */
 export function* waitForOrderedExtent(inode: Inode, ordered: OrderedExtent): Task<void> {
@@ -50,16 +54,15 @@ export function* finishOrderedExtent(files: Files, inode: Inode, ordered: Ordere
 function* insertOrderedExtent(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
   const range = yield* inode.ranges.acquire(ordered.start, ordered.length, 'exclusive');
   try {
-    const handle = yield* startTransaction(files.fs);
-    let failure: unknown = null;
+    const handle = yield* startTransaction(files.fs, COMPLETION);
     try {
       yield* changeItems(files, handle, inode, ordered);
     } catch (error) {
-      failure = error;
-      if (error instanceof FsError) abortTransaction(handle, error);
+      if (error instanceof FsError) abortTransaction(files.fs, error.code, 'completion of an ordered extent');
+      throw error;
+    } finally {
+      leaveTransaction(handle);
     }
-    yield* endTransaction(handle);
-    if (failure !== null) throw failure;
   } finally {
     range.release();
   }

@@ -67,10 +67,17 @@ export class OrderedExtents {
     return null;
   }
 
-  /** Where the first unfinished one begins; Infinity when there is none. */
-  firstStart(): number {
+  /** Not over yet. */
+  has(ordered: OrderedExtent): boolean {
     this.world.touch(this.id, 'read');
-    return this.sorted[0]?.start ?? Number.POSITIVE_INFINITY;
+    return !ordered.isDone;
+  }
+
+  /** Where the first unfinished one but `except` begins; Infinity when there is none. */
+  firstStart(except: OrderedExtent | null): number {
+    this.world.touch(this.id, 'read');
+    for (const ordered of this.sorted) if (ordered !== except) return ordered.start;
+    return Number.POSITIVE_INFINITY;
   }
 
   /** It is over: wakes everybody who waits for one of this inode. */

@@ -112,9 +112,9 @@ export class PageCache {
     return { start: first, end: after };
   }
 
-  /** Index of the first page whose content is not on disk yet; Infinity when all is. */
-  firstDirty(): number {
+  /** Where the first dirty page begins, whose data has no place on disk yet; Infinity when there is none. */
+  firstUnwrittenByte(): number {
     const run = this.nextDirtyRun(0, Number.POSITIVE_INFINITY, 1);
-    return run === null ? Number.POSITIVE_INFINITY : run.start;
+    return run === null ? Number.POSITIVE_INFINITY : run.start * PAGE_SIZE;
   }
 }

@@ -90,17 +90,6 @@ const systemChunkArrayField: Field<Uint8Array> = {
   },
 };
 
-const backupRootsField: Field<readonly BackupRoot[]> = {
-  at: BACKUP_ROOTS_AT,
-  size: BACKUP_ROOT_COUNT * BACKUP_ROOT.size,
-  read: (view, at) =>
-    Array.from({ length: BACKUP_ROOT_COUNT }, (_, slot) => BACKUP_ROOT.read(view, at + slot * BACKUP_ROOT.size)),
-  write: (view, at, value) => {
-    bytesAt(view, at, BACKUP_ROOT_COUNT * BACKUP_ROOT.size).fill(0);
-    for (const [slot, root] of value.entries()) BACKUP_ROOT.write(view, at + slot * BACKUP_ROOT.size, root);
-  },
-};
-
 /** The superblock (4096 bytes). `SUPERBLOCK.patch` changes single fields in place. */
 export const SUPERBLOCK = new Layout('super block', SUPERBLOCK_SIZE, {
   fsid: uuidField(32),
@@ -134,7 +123,8 @@ export const SUPERBLOCK = new Layout('super block', SUPERBLOCK_SIZE, {
   uuidTreeGeneration: u64(563),
   metadataUuid: uuidField(571),
   numGlobalRoots: u64(587),
-  backupRoots: backupRootsField,
+  /** Four structures of 168 bytes; see `decodeBackupRoots`. */
+  backupRoots: bytesField(BACKUP_ROOTS_AT, BACKUP_ROOT_COUNT * BACKUP_ROOT.size),
 });
 export type Superblock = ValueOf<typeof SUPERBLOCK>;
 
@@ -146,6 +136,20 @@ export function decodeSuperblock(bytes: Uint8Array): Superblock {
     throw new FormatError('super block', `has sys_chunk_array_size ${used}, expect at most ${SYSTEM_CHUNK_ARRAY_SIZE}`);
   }
   return SUPERBLOCK.decode(bytes);
+}
+
+/** Throws FormatError unless there are four. */
+export function decodeBackupRoots(bytes: Uint8Array): BackupRoot[] {
+  return Array.from({ length: BACKUP_ROOT_COUNT }, (_, slot) =>
+    BACKUP_ROOT.decode(bytes.subarray(slot * BACKUP_ROOT.size)),
+  );
+}
+
+/** At most four; the places of the others are zero. */
+export function encodeBackupRoots(roots: readonly BackupRoot[]): Uint8Array {
+  const bytes = new Uint8Array(BACKUP_ROOT_COUNT * BACKUP_ROOT.size);
+  for (const [slot, root] of roots.entries()) bytes.set(BACKUP_ROOT.encode(root), slot * BACKUP_ROOT.size);
+  return bytes;
 }
 
 /** With its checksum. */

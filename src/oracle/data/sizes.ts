@@ -23,7 +23,8 @@ export interface Placement {
 export function placementsOf(history: FileHistory): Placement[] | null {
   const { changes, initial } = history;
   const appends = changes.filter((change) => change.isAppend);
-  const sizing = changes.filter((change) => mayResize(change, initial));
+  const isCut = initial === null || changes.some((change) => change.kind === 'truncate');
+  const sizing = isCut ? changes : changes.filter((change) => change.isAppend || change.end > initial.length);
   if (sizing.length === 0) return [fixedSize(changes, initial)];
   if (initial === null) return appends.length > 0 ? null : [{ changes, sizesFor: () => null }];
   if (appends.some((append) => append.isOptional)) return null;
@@ -54,10 +55,6 @@ export function placementsOf(history: FileHistory): Placement[] | null {
 function fixedSize(changes: readonly Change[], initial: Uint8Array | null): Placement {
   const sizes = initial === null ? null : new Set([initial.length]);
   return { changes, sizesFor: () => sizes };
-}
-
-function mayResize(change: Change, initial: Uint8Array | null): boolean {
-  return change.kind === 'truncate' || change.isAppend || initial === null || change.end > initial.length;
 }
 
 function resize(state: SizeState, changes: readonly Change[], appends: readonly Change[]): SizeState[] {

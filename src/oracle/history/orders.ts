@@ -39,7 +39,7 @@ export function exploreOrders<C extends Call, State>(
     readonly step: (state: State, call: C) => readonly State[];
     readonly same: (a: State, b: State) => boolean;
   },
-  limit = 4096,
+  limit = 4096 + 4 * calls.length,
 ): Orders<C, State> | null {
   const sorted = [...calls].sort(byStart);
   const root = makeNode(sorted, initial, 0, [], []);

@@ -1,0 +1,32 @@
+/** Exit codes of every command. */
+export const EXIT = {
+  /** All as expected. */
+  asExpected: 0,
+  /** A violation that was not expected, or an expected one that did not appear. */
+  violation: 1,
+  /** Bad usage, a bad workload file, a folder that cannot be written. */
+  usage: 2,
+  /** A fault of fsquake itself. */
+  benchFault: 3,
+  /** Stopped by SIGINT; what was found is saved. */
+  interrupted: 130,
+} as const;
+
+/** What the user asked for cannot be done; the message says why and what would. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
+
+/** A whole number ≥ 1, as an option's parser. Throws `UsageError`. */
+export function countOption(name: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
+      throw new UsageError(`${name} takes a whole number from 1 on, not ${JSON.stringify(text)}`);
+    }
+    return value;
+  };
+}

@@ -1,0 +1,84 @@
+import { Command, CommanderError } from 'commander';
+import { fsquakeVersion } from '../campaign/host/package-root.ts';
+import { checkCommand } from './check-command.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { listCommand } from './list-command.ts';
+import { replayCommand } from './replay-command.ts';
+import { runCommand } from './run-command.ts';
+import { say } from './terminal.ts';
+
+const HELP_HEAD = `Examples:
+  $ fsquake run                                   every shipped workload, each under all settings it speaks of
+  $ fsquake run dio-write-splits-extent-map       one of them
+  $ fsquake run 'dio-*' my/workload.yaml          by pattern and by file
+  $ fsquake run --fixes all,-18e83ac75bfe         with one historical fix turned off
+  $ fsquake run --kernel 4.15 --seed 7 --runs 5000
+  $ fsquake replay results/latest                 repeat the failing runs of the last one
+  $ fsquake list fixes                            what can be turned off
+  $ fsquake check disk.img                        judge the structure of any btrfs image
+`;
+
+const HELP_TAIL = `
+Exit codes:
+  0  all as expected
+  1  a violation that was not expected, or an expected one that did not appear
+  2  bad usage, a bad workload file, or a results folder that cannot be written
+  3  a fault of fsquake itself: says nothing about the engine under test
+  130  interrupted; what was found is saved`;
+
+/** The command line. Sets the exit code of the process and returns it; never throws, never calls `process.exit`. */
+export async function main(argv: readonly string[]): Promise<number> {
+  process.stdout.on('error', ignoreClosedPipe);
+  process.stderr.on('error', ignoreClosedPipe);
+  let code: number = EXIT.asExpected;
+  const end = (value: number) => {
+    code = value;
+  };
+  const program = makeProgram(end);
+  try {
+    if (argv.length <= 2) {
+      say(program.helpInformation());
+      code = EXIT.usage;
+    } else await program.parseAsync([...argv]);
+  } catch (error) {
+    code = explain(error);
+  }
+  process.exitCode = code;
+  return code;
+}
+
+function makeProgram(end: (code: number) => void): Command {
+  const program = new Command('fsquake')
+    .description('shakes a copy-on-write file system until its races fall out, always the same way twice')
+    .version(fsquakeVersion(), '-V, --version', 'print the version')
+    .option('--no-color', 'no colours (also: NO_COLOR, TERM=dumb)')
+    .showSuggestionAfterError(true)
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    .addHelpText('beforeAll', ({ command }) => (command.parent === null ? HELP_HEAD : ''))
+    .addHelpText('after', HELP_TAIL)
+    .enablePositionalOptions(false)
+    .exitOverride();
+  for (const command of [runCommand(end), replayCommand(end), listCommand(), checkCommand(end)]) {
+    command.copyInheritedSettings(program);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+function explain(error: unknown): number {
+  // Commander has written its message, or the help, already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.asExpected : EXIT.usage;
+  if (error instanceof UsageError) {
+    say(`fsquake: ${error.message}`);
+    return EXIT.usage;
+  }
+  say('fsquake itself failed; please report this, with the command line:');
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.benchFault;
+}
+
+/** Whoever reads has gone (`fsquake list | head`): nothing is wrong, and nobody is left to tell. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.asExpected);
+}

@@ -1,0 +1,184 @@
+import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
+import type { Task } from '../../task/task.ts';
+import type { Held } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
+import { readVerified } from './data-checksum.ts';
+import { getExtentMap, putExtentMap } from './extent-map-access.ts';
+import type { ExtentMap } from './extent-map.ts';
+import { readInlineData } from './file-extent-items.ts';
+import { checkWriteEnd, zerosUpTo } from './file-limits.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { updateInode } from './inode-items.ts';
+import { waitForOrderedExtent } from './ordered-completion.ts';
+import { PAGE_SIZE, type Page } from './page-cache.ts';
+import { DIRTY_BYTES_MAX, flushRange, writeBackFile } from './writeback.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** Locks the range of pages once no ordered extent lies in it. */
+export function* lockPages(inode: Inode, first: number, end: number): Task<Held> {
+  for (;;) {
+    const held = yield* inode.ranges.acquire(first * PAGE_SIZE, (end - first) * PAGE_SIZE, 'exclusive');
+    const ordered = inode.ordered.find(first * PAGE_SIZE, end * PAGE_SIZE);
+    if (ordered === null) return held;
+    held.release();
+    yield* waitForOrderedExtent(inode, ordered);
+  }
+}
+
+/** Reads through the page cache. Returns fewer bytes at the end of the file. Throws EIO. */
+export function* bufferedRead(files: Files, inode: Inode, offset: number, length: number): Task<Uint8Array> {
+  const end = Math.min(offset + length, inode.size);
+  if (end <= offset) return NOTHING;
+  const bytes = new Uint8Array(end - offset);
+  let at = offset;
+  while (at < end) {
+    const index = Math.floor(at / PAGE_SIZE);
+    const pageStart = index * PAGE_SIZE;
+    const pageEnd = Math.min(end, pageStart + PAGE_SIZE);
+    const page = inode.pages.find(index) ?? (yield* fillPage(files, inode, index));
+    bytes.set(page.bytes.subarray(at - pageStart, pageEnd - pageStart), at - offset);
+    at = pageEnd;
+  }
+  // A truncate meanwhile: what it cut off is not handed out.
+  const sizeNow = inode.size;
+  return sizeNow >= end ? bytes : bytes.subarray(0, Math.max(0, sizeNow - offset));
+}
+
+/** The page, read from disk if nobody else does it first. */
+function* fillPage(files: Files, inode: Inode, index: number): Task<Page> {
+  const held = yield* lockPages(inode, index, index + 1);
+  try {
+    return inode.pages.find(index) ?? (yield* readPage(files, inode, index));
+  } finally {
+    held.release();
+  }
+}
+
+/** Reads a page that is not there into the cache; its range is locked. Beyond the end of the file it is zero. */
+function* readPage(files: Files, inode: Inode, index: number): Task<Page> {
+  const start = index * PAGE_SIZE;
+  const bytes = new Uint8Array(PAGE_SIZE);
+  const used = Math.min(PAGE_SIZE, inode.size - start);
+  if (used > 0) {
+    const map = yield* getExtentMap(files, inode, start, PAGE_SIZE, true);
+    try {
+      const data = yield* readMapped(files, inode, map, start);
+      bytes.set(data.subarray(0, used));
+    } finally {
+      putExtentMap(map);
+    }
+  }
+  return inode.pages.add(index, bytes);
+}
+
+/** The sector at `start` by a map that the caller holds. */
+function* readMapped(files: Files, inode: Inode, map: ExtentMap, start: number): Task<Uint8Array> {
+  inode.touchMaps();
+  if (map.end <= start) {
+    const range = `[${map.start}, ${map.end})`;
+    const problem = `the extent map ${range} of inode ${inode.number} ends before the ${start} it was asked for`;
+    throw new FsError('EUCLEAN', problem);
+  }
+  if (map.isHole || map.isPrealloc) return zerosUpTo(PAGE_SIZE);
+  if (!map.isReal) return (yield* readInlineData(files, inode)) ?? NOTHING;
+  if (map.isCompressed) throw new FsError('EOPNOTSUPP', `inode ${inode.number} at ${start}: compressed data`);
+  return yield* readVerified(files, inode, map.blockStart + (start - map.start), SECTOR_SIZE);
+}
+
+/**
+ * Writes into the page cache, `offset` null at the end of the file; the bytes are copied. The data gets its place on
+ * disk at writeback. Throws EFBIG, ENOSPC before anything changed on the page, EIO when a page must be read and cannot.
+ */
+export function* bufferedWrite(files: Files, inode: Inode, offset: number | null, bytes: Uint8Array): Task<number> {
+  const lock = yield* inode.lock.acquire('exclusive');
+  try {
+    const start = offset ?? inode.size;
+    if (bytes.length === 0) return 0;
+    const end = start + bytes.length;
+    checkWriteEnd(inode, end);
+    // The old last page is zero beyond the old end, or becomes so now.
+    if (start > inode.size) yield* zeroToPageEnd(files, inode, inode.size);
+    const written = yield* writePages(files, inode, start, bytes);
+    inode.touchTimes(true);
+    if (inode.pages.dirtyCount * PAGE_SIZE > DIRTY_BYTES_MAX) spawnWriteback(files, inode);
+    return written;
+  } finally {
+    lock.release();
+  }
+}
+
+function spawnWriteback(files: Files, inode: Inode): void {
+  inode.references++;
+  files.world.spawn(`writeback ${inode.number}`, writeBackFile(files, inode));
+}
+
+function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
+  const end = start + bytes.length;
+  let at = start;
+  while (at < end) {
+    const index = Math.floor(at / PAGE_SIZE);
+    const pageEnd = Math.min(end, (index + 1) * PAGE_SIZE);
+    try {
+      yield* reserveForPage(files, inode, index);
+      yield* writePage(files, inode, index, at, bytes.subarray(at - start, pageEnd - start));
+    } catch (error) {
+      // As Linux: what is in is in, and the caller learns how much that is.
+      if (error instanceof FsError && at > start) return at - start;
+      throw error;
+    }
+    at = pageEnd;
+  }
+  return bytes.length;
+}
+
+/** Makes sure that a page which is about to become dirty will find space; tries a flush and a commit before ENOSPC. */
+function* reserveForPage(files: Files, inode: Inode, index: number): Task<void> {
+  const page = inode.pages.find(index);
+  if (page?.isDirty || hasRoomForPage(files)) return;
+  yield* files.regainSpace();
+  if (!hasRoomForPage(files)) throw new FsError('ENOSPC', `no space for a page of inode ${inode.number}`);
+}
+
+function hasRoomForPage(files: Files): boolean {
+  return files.fs.space.freeDataBytes() >= files.inodes.delayedAllocationBytes + PAGE_SIZE;
+}
+
+/** Puts bytes that lie within one page into it, and makes it dirty. */
+function* writePage(files: Files, inode: Inode, index: number, at: number, bytes: Uint8Array): Task<void> {
+  const held = yield* lockPages(inode, index, index + 1);
+  try {
+    let page = inode.pages.find(index);
+    if (page === null) {
+      if (bytes.length === PAGE_SIZE) page = inode.pages.add(index, new Uint8Array(PAGE_SIZE));
+      else page = yield* readPage(files, inode, index);
+    }
+    inode.pages.touchBytes();
+    page.bytes.set(bytes, at - index * PAGE_SIZE);
+    if (inode.pages.markDirty(page)) files.inodes.changeDelayedAllocation(PAGE_SIZE);
+    if (at + bytes.length > inode.size) inode.setSize(at + bytes.length);
+  } finally {
+    held.release();
+  }
+}
+
+/**
+ * Zeroes the rest of the page that holds `offset`, as a truncate or a write beyond the end of the file must: later the
+ * file may grow over it. Nothing to do at a page's edge. The caller holds the inode's lock.
+ */
+export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task<void> {
+  const within = offset % PAGE_SIZE;
+  if (within === 0) return;
+  const index = Math.floor(offset / PAGE_SIZE);
+  const held = yield* lockPages(inode, index, index + 1);
+  try {
+    const page = inode.pages.find(index) ?? (yield* readPage(files, inode, index));
+    if (isZero(page.bytes.subarray(within))) return;
+    inode.pages.touchBytes();
+    page.bytes.fill(0, within);
+    if (inode.pages.markDirty(page)) files.inodes.changeDelayedAllocation(PAGE_SIZE);
+  } finally {
+    held.release();
+  }
+}

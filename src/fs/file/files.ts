@@ -1,0 +1,30 @@
+import type { World } from '../../task/world.ts';
+import type { FsInfo } from '../transaction/fs-info.ts';
+import type { Tree } from '../tree/tree.ts';
+import { type ExtentMapRules, extentMapRulesOf } from './extent-map-rules.ts';
+import type { MayAllocate } from './extent-map-tree.ts';
+import { InodeCache } from './inode-cache.ts';
+
+/** Everything in memory about the files of a mounted file system. */
+export class Files {
+  readonly fs: FsInfo;
+  readonly world: World;
+  readonly mutations: ReadonlySet<string>;
+  /** The subvolume that paths start in. */
+  readonly tree: Tree;
+  readonly rules: ExtentMapRules;
+  readonly inodes: InodeCache;
+  /** May the piece of a split extent map be allocated? */
+  readonly maySplit: MayAllocate;
+
+  constructor(fs: FsInfo) {
+    const { world } = fs;
+    this.fs = fs;
+    this.world = world;
+    this.mutations = fs.mutations;
+    this.tree = fs.trees.fs;
+    this.rules = extentMapRulesOf(fs.fixes);
+    this.inodes = new InodeCache(world);
+    this.maySplit = () => world.mayFail('split-extent-map') === null;
+  }
+}

@@ -1,0 +1,69 @@
+import type { InodeNumber } from '../../base/units.ts';
+import { resource } from '../../task/resource.ts';
+import type { World } from '../../task/world.ts';
+import type { Inode } from './inode.ts';
+
+/** The inodes in memory, by number. */
+export class InodeCache {
+  private readonly inodes = new Map<InodeNumber, Inode>();
+  private readonly world: World;
+  /** Without links and without holders: their items are to be removed. */
+  private readonly doomed: Inode[] = [];
+  /** Bytes of dirty pages of all files, which have no space on disk yet. */
+  private delayedBytes = 0;
+  /** The number that the next new inode gets, once it is known. */
+  nextNumber = 0;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /** Holds the inode for the caller, if it is in memory. */
+  find(number: InodeNumber): Inode | null {
+    this.world.touch(resource('inode', number), 'read');
+    const inode = this.inodes.get(number);
+    if (inode === undefined) return null;
+    inode.references++;
+    return inode;
+  }
+
+  /** Holds the new inode for the caller. */
+  add(inode: Inode): void {
+    this.world.touch(resource('inode', inode.number), 'write');
+    this.inodes.set(inode.number, inode);
+    inode.references++;
+  }
+
+  /** Ends a hold. The last one on an inode without links dooms it. */
+  put(inode: Inode): void {
+    this.world.touch(resource('inode', inode.number), 'write');
+    inode.references--;
+    if (inode.references === 0 && inode.isOrphan) this.doomed.push(inode);
+  }
+
+  takeDoomed(): Inode | null {
+    return this.doomed.pop() ?? null;
+  }
+
+  remove(inode: Inode): void {
+    this.world.touch(resource('inode', inode.number), 'write');
+    this.inodes.delete(inode.number);
+  }
+
+  /** All of them, by number. */
+  all(): Inode[] {
+    const inodes = [...this.inodes.values()].sort((a, b) => a.number - b.number);
+    for (const inode of inodes) this.world.touch(resource('inode', inode.number), 'read');
+    return inodes;
+  }
+
+  get delayedAllocationBytes(): number {
+    this.world.touch(resource('space', 1), 'read');
+    return this.delayedBytes;
+  }
+
+  changeDelayedAllocation(change: number): void {
+    this.world.touch(resource('space', 1), 'write');
+    this.delayedBytes += change;
+  }
+}

@@ -1,0 +1,63 @@
+import type { InodeNumber } from '../../base/units.ts';
+import { assert } from '../../base/assert.ts';
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { INODE_ITEM_SIZE } from '../format/inode.ts';
+import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
+import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import { findItem, searchTree } from '../tree/cursor.ts';
+import type { Files } from './files.ts';
+import { Inode } from './inode.ts';
+
+/** The inode, read if it is not in memory, and held for the caller. Throws ENOENT when there is none, EIO. */
+export function* getInode(files: Files, number: InodeNumber): Task<Inode> {
+  const cached = files.inodes.find(number);
+  if (cached !== null) return cached;
+  const item = yield* findItem(files.fs, files.tree, { objectid: number, type: KEY_TYPE.INODE_ITEM, offset: 0 });
+  // Another task may have read it meanwhile.
+  const already = files.inodes.find(number);
+  if (already !== null) return already;
+  if (item === null) throw new FsError('ENOENT', `inode ${number} of tree ${files.tree.id} is not there`);
+  if (item.length < INODE_ITEM_SIZE) throw new FsError('EUCLEAN', `inode ${number}: its item has ${item.length} bytes`);
+  const inode = new Inode(files.world, files.tree, number, item, files.rules);
+  files.inodes.add(inode);
+  return inode;
+}
+
+/** Writes the inode's item, which is there. */
+export function* writeInodeItem(cursor: ChangeCursor, handle: TransactionHandle, inode: Inode): Task<void> {
+  yield* cursor.seek(inode.number, KEY_TYPE.INODE_ITEM, 0);
+  assert(cursor.found, 'an inode in memory has its item', { inode: inode.number });
+  cursor.replace(inode.itemFor(handle.generation));
+}
+
+/** Writes the inode's item in a transaction of its own. */
+export function* updateInode(files: Files, inode: Inode): Task<void> {
+  const handle = yield* startTransaction(files.fs);
+  try {
+    const cursor = yield* openForChange(handle, inode.tree);
+    try {
+      yield* writeInodeItem(cursor, handle, inode);
+    } finally {
+      cursor.release();
+    }
+  } finally {
+    leaveTransaction(handle);
+  }
+}
+
+/** The number for a new inode: one more than the highest ever seen since the mount. */
+export function* takeInodeNumber(files: Files): Task<InodeNumber> {
+  if (files.inodes.nextNumber === 0) {
+    const cursor = yield* searchTree(files.fs, files.tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
+    try {
+      const hasItem = yield* cursor.previous();
+      const highest = hasItem ? cursor.objectid : OBJECT_ID.FIRST_FREE;
+      if (files.inodes.nextNumber === 0) files.inodes.nextNumber = Math.max(highest, OBJECT_ID.FIRST_FREE) + 1;
+    } finally {
+      cursor.release();
+    }
+  }
+  return files.inodes.nextNumber++;
+}

@@ -1,0 +1,451 @@
+import { readU64 } from '../../base/bytes.ts';
+import { rawCrc32c } from '../../base/crc32c.ts';
+import type { FaultCollector } from './fault-report.ts';
+import { type CsumRule, type FileExtentChecker, FileExtentTally } from './file-extents.ts';
+import {
+  DIR_ITEM_SIZE,
+  entryTypeOf,
+  FIRST_FREE_OBJECTID,
+  INODE_EXTREF_SIZE,
+  INODE_FLAGS_KNOWN,
+  INODE_ITEM_SIZE,
+  INODE_NODATASUM,
+  INODE_REF_SIZE,
+  INODE_RO_FLAGS_KNOWN,
+  LAST_FREE_OBJECTID,
+  NAME_MAX,
+  SECTOR,
+  showKey,
+  TREE,
+  TYPE,
+} from './layout.ts';
+import { NameLinks } from './name-links.ts';
+import { byteString } from './raw-fields.ts';
+import { hex, type Superblock } from './superblock.ts';
+import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+
+const MODE_DIRECTORY = 4;
+const MODE_REGULAR = 8;
+const MODE_SYMLINK = 10;
+const XATTR_ENTRY_TYPE = 8;
+const NAME_HASH_SEED = 0xfffffffe;
+const NANOSECONDS = 1_000_000_000;
+
+/**
+ * Judges one subvolume: inodes, names and file extents. Relies on the tree's order: all items of one inode follow each
+ * other, its INODE_ITEM first.
+ */
+export class FileTreeVisitor implements ItemVisitor {
+  readonly links: NameLinks;
+  readonly #tree: number;
+  readonly #sup: Superblock;
+  readonly #extents: FileExtentChecker;
+  readonly #faults: FaultCollector;
+  readonly #tally = new FileExtentTally();
+  /** Where each directory hangs; the top directory is its own parent. */
+  readonly #parents = new Map<number, number>();
+  readonly #unlinked = new Set<number>();
+  readonly #orphans = new Set<number>();
+
+  // The inode whose items are being read.
+  #inode = 0;
+  #hasItem = false;
+  #block = 0;
+  #slot = 0;
+  #size = 0;
+  #nbytes = 0;
+  #links = 0;
+  #mode = 0;
+  #flags = 0;
+  #references = 0;
+  #nameBytes = 0;
+  #entries = 0;
+
+  constructor(tree: number, sup: Superblock, extents: FileExtentChecker, faults: FaultCollector) {
+    this.#tree = tree;
+    this.#sup = sup;
+    this.#extents = extents;
+    this.#faults = faults;
+    this.links = new NameLinks(tree, faults);
+  }
+
+  item(block: TreeBlock, slot: number, objectid: number, type: number, offset: number, at: number, size: number): void {
+    if (objectid !== this.#inode) this.#startInode(block, slot, objectid, type);
+    switch (type) {
+      case TYPE.INODE_ITEM:
+        this.#inodeItem(block, slot, objectid, offset, at, size);
+        break;
+      case TYPE.INODE_REF:
+        this.#inodeReferences(block, slot, objectid, offset, at, size);
+        break;
+      case TYPE.INODE_EXTREF:
+        this.#extendedReferences(block, slot, objectid, offset, at, size);
+        break;
+      case TYPE.XATTR_ITEM:
+      case TYPE.DIR_ITEM:
+      case TYPE.DIR_INDEX:
+        this.#directoryItems(block, slot, objectid, type, offset, at, size);
+        break;
+      case TYPE.EXTENT_DATA:
+        this.#fileExtent(block, slot, objectid, offset, at, size);
+        break;
+      case TYPE.ORPHAN_ITEM:
+        if (objectid !== TREE.ORPHAN) this.#unexpected(block, slot, objectid, type, offset);
+        if (size !== 0) this.#faults.item(block, slot, 'item-size', 'an orphan item has no data', size, 0);
+        this.#orphans.add(offset);
+        break;
+      case TYPE.VERITY_DESC:
+      case TYPE.VERITY_MERKLE:
+        break;
+      default:
+        this.#unexpected(block, slot, objectid, type, offset);
+    }
+  }
+
+  /** To be called after the last item. `complete`: the walk missed nothing, so absences count. */
+  finish(complete: boolean): void {
+    this.#finishInode();
+    if (!complete) return;
+    this.links.finish();
+    if (!this.#parents.has(FIRST_FREE_OBJECTID)) {
+      this.#faults.error('tree', { tree: this.#tree }, 'top-directory-missing', 'inode 256 is not a directory');
+    }
+    for (const inode of this.#unlinked) {
+      if (this.#orphans.has(inode)) continue;
+      this.#inodeError(inode, 'orphan-item-missing', 'no name leads to it and no orphan item exists');
+    }
+    for (const inode of this.#orphans) {
+      if (this.#unlinked.has(inode)) continue;
+      this.#inodeError(inode, 'orphan-item-wrong', 'an orphan item for an inode that is linked or does not exist');
+    }
+    this.#checkDirectoryPaths();
+  }
+
+  #startInode(block: TreeBlock, slot: number, objectid: number, type: number): void {
+    this.#finishInode();
+    this.#inode = objectid;
+    this.#hasItem = false;
+    this.#references = 0;
+    this.#nameBytes = 0;
+    this.#entries = 0;
+    this.#tally.clear();
+    this.#block = block.logical;
+    this.#slot = slot;
+    if (type === TYPE.INODE_ITEM || type === TYPE.ORPHAN_ITEM) return;
+    const what = `${showKey(objectid, type, 0).split(' ')[1]} items without an INODE_ITEM`;
+    this.#faults.item(block, slot, 'inode-item-missing', what, `inode ${objectid}`);
+  }
+
+  #unexpected(block: TreeBlock, slot: number, objectid: number, type: number, offset: number): void {
+    this.#faults.item(block, slot, 'unexpected-item', `${showKey(objectid, type, offset)} does not belong here`);
+  }
+
+  #inodeItem(block: TreeBlock, slot: number, objectid: number, offset: number, at: number, size: number): void {
+    const { view } = block;
+    const faults = this.#faults;
+    if (size !== INODE_ITEM_SIZE) {
+      faults.item(block, slot, 'item-size', 'size of an inode item is wrong', size, INODE_ITEM_SIZE);
+      return;
+    }
+    this.#hasItem = true;
+    this.#size = readU64(view, at + 16);
+    this.#nbytes = readU64(view, at + 24);
+    this.#links = view.getUint32(at + 40, true);
+    this.#mode = view.getUint32(at + 52, true);
+    this.#flags = view.getUint32(at + 64, true);
+    faults.counts.inodes++;
+    if (!block.first) return;
+    const isFileId = objectid >= FIRST_FREE_OBJECTID || (objectid < 0 && objectid <= LAST_FREE_OBJECTID);
+    if (!isFileId && objectid !== TREE.FREE_INO) {
+      faults.item(block, slot, 'inode-number', 'inode number is outside the range of files', objectid, '≥ 256');
+    }
+    if (offset !== 0) faults.item(block, slot, 'inode-key-offset', 'offset of an inode key is not zero', offset, 0);
+    const max = this.#sup.generation;
+    for (const [name, field] of [['generation', 0] as const, ['transid', 8] as const]) {
+      const value = readU64(view, at + field);
+      if (value >= 0 && value <= max) continue;
+      const what = `${name} of an inode is from the future`;
+      faults.item(block, slot, `inode-${name}`, what, value, `≤ ${max}`);
+    }
+    const mode = this.#mode;
+    if (entryTypeOf(mode) === 0 || mode > 0xffff) {
+      faults.item(block, slot, 'inode-mode', 'mode has no valid file type', `0${mode.toString(8)}`);
+    }
+    const roFlags = view.getUint32(at + 68, true);
+    if ((this.#flags & ~INODE_FLAGS_KNOWN) !== 0 || (roFlags & ~INODE_RO_FLAGS_KNOWN) !== 0) {
+      faults.item(block, slot, 'inode-flags', 'unknown flags', `${hex(roFlags)} ${hex(this.#flags)}`);
+    }
+    if (this.#size < 0) faults.item(block, slot, 'inode-size', 'size is beyond 2^63', this.#size);
+    for (let field = 112; field < 160; field += 12) {
+      const nanoseconds = view.getUint32(at + field + 8, true);
+      if (nanoseconds < NANOSECONDS) continue;
+      faults.item(block, slot, 'inode-time', 'nanoseconds of a time are too many', nanoseconds, `< ${NANOSECONDS}`);
+    }
+  }
+
+  #inodeReferences(block: TreeBlock, slot: number, inode: number, parent: number, at: number, size: number): void {
+    const end = at + size;
+    if (size === 0) this.#faults.item(block, slot, 'inode-ref-size', 'an inode reference without a name', 0);
+    for (let cursor = at; cursor < end; ) {
+      const length = cursor + INODE_REF_SIZE <= end ? block.view.getUint16(cursor + 8, true) : 0;
+      const next = cursor + INODE_REF_SIZE + length;
+      if (length === 0 || length > NAME_MAX || next > end) {
+        const what = 'length of a name does not fit the item';
+        this.#faults.item(block, slot, 'inode-ref-size', what, length, `1 to ${NAME_MAX}, within ${size} bytes`);
+        return;
+      }
+      const index = readU64(block.view, cursor);
+      this.#reference(block, slot, inode, parent, index, cursor + INODE_REF_SIZE, length);
+      cursor = next;
+    }
+  }
+
+  #extendedReferences(block: TreeBlock, slot: number, inode: number, hash: number, at: number, size: number): void {
+    const end = at + size;
+    if (!this.#sup.has('EXTENDED_IREF')) {
+      this.#faults.item(block, slot, 'inode-extref-feature', 'an INODE_EXTREF without the feature EXTENDED_IREF');
+    }
+    for (let cursor = at; cursor < end; ) {
+      const length = cursor + INODE_EXTREF_SIZE <= end ? block.view.getUint16(cursor + 16, true) : 0;
+      const next = cursor + INODE_EXTREF_SIZE + length;
+      if (length === 0 || length > NAME_MAX || next > end) {
+        const what = 'length of a name does not fit the item';
+        this.#faults.item(block, slot, 'inode-ref-size', what, length, `1 to ${NAME_MAX}, within ${size} bytes`);
+        return;
+      }
+      const parent = readU64(block.view, cursor);
+      const name = block.bytes.subarray(cursor + INODE_EXTREF_SIZE, next);
+      const expect = rawCrc32c(block.view.getUint32(cursor, true), name);
+      if (hash !== expect) {
+        this.#faults.item(block, slot, 'name-hash', 'key is not the hash of parent and name', hash, expect);
+      }
+      this.#reference(block, slot, inode, parent, readU64(block.view, cursor + 8), cursor + INODE_EXTREF_SIZE, length);
+      cursor = next;
+    }
+  }
+
+  #reference(
+    block: TreeBlock,
+    slot: number,
+    inode: number,
+    parent: number,
+    index: number,
+    nameAt: number,
+    length: number,
+  ): void {
+    this.#references++;
+    const name = byteString(block.bytes, nameAt, length);
+    if (inode === FIRST_FREE_OBJECTID) {
+      if (parent !== inode || name !== '..') {
+        const what = 'the top directory is named by something else than itself';
+        this.#faults.item(block, slot, 'top-directory-ref', what, parent, '256 ".."');
+      }
+      if (this.#isDirectory) this.#parents.set(inode, inode);
+      return;
+    }
+    this.#checkNameBytes(block, slot, name);
+    if (index < 2) this.#faults.item(block, slot, 'inode-ref-index', 'index of a name is below 2', index, '≥ 2');
+    if (this.#isDirectory) this.#parents.set(inode, parent);
+    this.links.addReference(parent, name, index, inode, this.#hasItem ? entryTypeOf(this.#mode) : 0);
+  }
+
+  get #isDirectory(): boolean {
+    return this.#hasItem && this.#mode >>> 12 === MODE_DIRECTORY;
+  }
+
+  #checkNameBytes(block: TreeBlock, slot: number, name: string): void {
+    if (name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+      this.#faults.item(block, slot, 'name-invalid', 'a name that no file may have', JSON.stringify(name));
+    }
+  }
+
+  #directoryItems(
+    block: TreeBlock,
+    slot: number,
+    inode: number,
+    keyType: number,
+    offset: number,
+    at: number,
+    size: number,
+  ): void {
+    const { view, bytes } = block;
+    const faults = this.#faults;
+    const end = at + size;
+    const isXattr = keyType === TYPE.XATTR_ITEM;
+    let count = 0;
+    for (let cursor = at; cursor < end; ) {
+      const fits = cursor + DIR_ITEM_SIZE <= end;
+      const dataLength = fits ? view.getUint16(cursor + 25, true) : 0;
+      const nameLength = fits ? view.getUint16(cursor + 27, true) : 0;
+      const nameAt = cursor + DIR_ITEM_SIZE;
+      const next = nameAt + nameLength + dataLength;
+      if (nameLength === 0 || nameLength > NAME_MAX || next > end) {
+        const what = 'length of a name does not fit the item';
+        faults.item(block, slot, 'dir-item-size', what, nameLength, `1 to ${NAME_MAX}, within ${size} bytes`);
+        return;
+      }
+      count++;
+      if (keyType !== TYPE.DIR_INDEX && block.first) {
+        const expect = rawCrc32c(NAME_HASH_SEED, bytes.subarray(nameAt, nameAt + nameLength));
+        if (offset !== expect) faults.item(block, slot, 'name-hash', 'key is not the hash of the name', offset, expect);
+      }
+      const transid = readU64(view, cursor + 17);
+      if ((transid < 0 || transid > this.#sup.generation) && block.first) {
+        const what = 'transid of an entry is from the future';
+        faults.item(block, slot, 'dir-item-transid', what, transid, `≤ ${this.#sup.generation}`);
+      }
+      const type = view.getUint8(cursor + 29);
+      if (isXattr) this.#xattr(block, slot, cursor, type);
+      else this.#entry(block, slot, inode, keyType, offset, cursor, type, dataLength, nameLength);
+      cursor = next;
+    }
+    if (count === 0) faults.item(block, slot, 'dir-item-size', 'an entry without a name', 0);
+    if (keyType === TYPE.DIR_INDEX && count > 1) {
+      faults.item(block, slot, 'dir-index-count', 'more than one name for one index', count, 1);
+    }
+  }
+
+  #xattr(block: TreeBlock, slot: number, at: number, type: number): void {
+    if (type !== XATTR_ENTRY_TYPE) {
+      this.#faults.item(block, slot, 'xattr-type', 'type of an attribute is wrong', type, XATTR_ENTRY_TYPE);
+    }
+    const { view } = block;
+    const location = readU64(view, at) !== 0 || view.getUint8(at + 8) !== 0 || readU64(view, at + 9) !== 0;
+    if (location) this.#faults.item(block, slot, 'xattr-location', 'an attribute leads somewhere', readU64(view, at), 0);
+  }
+
+  #entry(
+    block: TreeBlock,
+    slot: number,
+    directory: number,
+    keyType: number,
+    offset: number,
+    at: number,
+    type: number,
+    dataLength: number,
+    nameLength: number,
+  ): void {
+    const { view } = block;
+    const faults = this.#faults;
+    if (dataLength !== 0) faults.item(block, slot, 'dir-item-data', 'a directory entry carries data', dataLength, 0);
+    if (type < 1 || type > 7) faults.item(block, slot, 'dir-item-type', 'type of an entry is unknown', type, '1 to 7');
+    const child = readU64(view, at);
+    const locationType = view.getUint8(at + 8);
+    const locationOffset = readU64(view, at + 9);
+    const isSubvolume = locationType === TYPE.ROOT_ITEM;
+    // A subvolume is named with offset −1, or by older kernels with the transaction of the snapshot.
+    if ((!isSubvolume && locationType !== TYPE.INODE_ITEM) || (!isSubvolume && locationOffset !== 0)) {
+      const what = 'an entry leads to something that is no inode';
+      faults.item(block, slot, 'dir-item-location', what, showKey(child, locationType, locationOffset));
+    }
+    if (this.#hasItem && !this.#isDirectory && this.#entries === 0) {
+      faults.item(block, slot, 'entry-in-non-directory', 'an entry in something that is no directory', directory);
+    }
+    this.#entries++;
+    this.#nameBytes += nameLength;
+    const name = byteString(block.bytes, at + DIR_ITEM_SIZE, nameLength);
+    if (keyType === TYPE.DIR_ITEM) {
+      this.#checkNameBytes(block, slot, name);
+      this.links.addItem(directory, name, child, type, isSubvolume);
+      return;
+    }
+    if (offset < 2) faults.item(block, slot, 'dir-index-low', 'index of a name is below 2', offset, '≥ 2');
+    this.links.addIndex(directory, name, offset, child, type);
+  }
+
+  #fileExtent(block: TreeBlock, slot: number, inode: number, offset: number, at: number, size: number): void {
+    const kind = this.#mode >>> 12;
+    if (this.#hasItem && kind !== MODE_REGULAR && kind !== MODE_SYMLINK) {
+      const what = 'file data of something that is neither file nor symlink';
+      this.#faults.item(block, slot, 'file-extent-in-non-file', what, `mode 0${this.#mode.toString(8)}`);
+    }
+    let csums: CsumRule = 'required';
+    // Relocated data brings its checksums along, whatever the helper inodes say.
+    if (this.#tree === TREE.DATA_RELOC || !this.#hasItem) csums = 'unknown';
+    else if (this.#flags & INODE_NODATASUM) csums = 'forbidden';
+    this.#extents.check(block, slot, inode, offset, at, size, csums, this.#tally);
+  }
+
+  #finishInode(): void {
+    if (!this.#hasItem) return;
+    const inode = this.#inode;
+    const kind = this.#mode >>> 12;
+    if (this.#links === 0) this.#unlinked.add(inode);
+    if (this.#links !== this.#references) {
+      this.#error('link-count', 'nlink is not the number of names', this.#links, this.#references);
+    }
+    if (kind === MODE_DIRECTORY) {
+      if (this.#links > 1) this.#error('directory-link-count', 'a directory has more than one link', this.#links, 1);
+      if (this.#size !== this.#nameBytes) {
+        const what = 'size of a directory is not twice the length of its names';
+        this.#error('directory-size', what, this.#size, this.#nameBytes);
+      }
+      // An unlinked directory has no name to hang on; it is its own top.
+      if (this.#links === 0) this.#parents.set(inode, FIRST_FREE_OBJECTID);
+    }
+    if (this.#tally.bytes !== this.#nbytes) {
+      this.#error('inode-nbytes', 'nbytes is not the sum of the file extents', this.#nbytes, this.#tally.bytes);
+    }
+    if (kind === MODE_SYMLINK) this.#checkSymlink();
+    if (kind === MODE_REGULAR) this.#checkFileSize();
+    this.#hasItem = false;
+  }
+
+  #checkSymlink(): void {
+    const tally = this.#tally;
+    if (tally.inlineBytes < 0) {
+      this.#error('symlink-target', 'a symlink without an inline target', 'none', 'inline data');
+    } else if (tally.inlineBytes !== this.#size) {
+      this.#error('symlink-size', 'size of a symlink is not that of its target', this.#size, tally.inlineBytes);
+    }
+  }
+
+  #checkFileSize(): void {
+    const tally = this.#tally;
+    const end = Math.ceil(this.#size / SECTOR) * SECTOR;
+    if (tally.inlineBytes > 0 && !tally.isInlineCompressed && tally.inlineBytes > this.#size) {
+      const what = 'inline data is longer than the file';
+      this.#error('inline-extent-beyond-size', what, tally.inlineBytes, `≤ ${this.#size}`);
+    } else if (tally.writtenEnd > end && this.#tree !== TREE.DATA_RELOC) {
+      // Without NO_HOLES the size on disk may lag behind writes that have finished out of order.
+      const what = 'written data lies beyond the size of the file';
+      if (this.#sup.has('NO_HOLES')) this.#error('file-extent-beyond-size', what, tally.writtenEnd, `≤ ${end}`);
+    }
+    if (!this.#sup.has('NO_HOLES') && tally.contiguousEnd < end && this.#links > 0) {
+      const what = 'a hole without a file extent though the feature NO_HOLES is off';
+      this.#error('file-extent-gap', what, tally.contiguousEnd, `≥ ${end}`);
+    }
+  }
+
+  /** Every directory hangs, by way of its parents, in the top directory. */
+  #checkDirectoryPaths(): void {
+    const settled = new Set<number>([FIRST_FREE_OBJECTID]);
+    for (const start of this.#parents.keys()) {
+      const path: number[] = [];
+      let inode = start;
+      while (!settled.has(inode)) {
+        path.push(inode);
+        settled.add(inode);
+        const parent = this.#parents.get(inode);
+        if (parent === undefined) break;
+        if (path.includes(parent) && path.length < PATH_LOOKBACK) {
+          this.#inodeError(start, 'directory-cycle', 'the directory is above itself, not below the top');
+          break;
+        }
+        inode = parent;
+      }
+    }
+  }
+
+  #error(fault: string, what: string, have: unknown, expect: unknown): void {
+    const place = { tree: this.#tree, inode: this.#inode, block: this.#block, slot: this.#slot };
+    this.#faults.error('inode', place, fault, what, have, expect);
+  }
+
+  #inodeError(inode: number, fault: string, what: string): void {
+    this.#faults.error('inode', { tree: this.#tree, inode }, fault, what);
+  }
+}
+
+/** Cycles longer than this are not looked for, so that a damaged tree of a million directories stays linear. */
+const PATH_LOOKBACK = 4096;

@@ -12,7 +12,8 @@ function join(...parts: Uint8Array[]): Uint8Array {
 test('operation ids tell task, index and round apart and are never zero', () => {
   const ids = new Set<number>();
   for (const task of ['a', 'b', 'reader', 'writer', '']) {
-    for (let index = 0; index < 20; index++) for (let round = 0; round < 20; round++) ids.add(operationId(task, index, round));
+    for (let index = 0; index < 20; index++)
+      for (let round = 0; round < 20; round++) ids.add(operationId(task, index, round));
   }
   expect(ids.size).toBe(5 * 400);
   expect(ids.has(0)).toBe(false);
@@ -21,7 +22,15 @@ test('operation ids tell task, index and round apart and are never zero', () => 
 
 test('a stamp is a window on one endless stream, at any alignment', () => {
   const whole = stampBytes(a, 0, 8192);
-  for (const [offset, length] of [[0, 16], [1, 15], [7, 1], [100, 4000], [4095, 2], [4096, 4096], [5000, 0]] as const) {
+  for (const [offset, length] of [
+    [0, 16],
+    [1, 15],
+    [7, 1],
+    [100, 4000],
+    [4095, 2],
+    [4096, 4096],
+    [5000, 0],
+  ] as const) {
     expect(stampBytes(a, offset, length)).toEqual(whole.subarray(offset, offset + length));
   }
 });

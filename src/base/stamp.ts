@@ -187,12 +187,12 @@ function checkOf(operation: OperationId, cell: number): number {
   let hash = Math.imul(operation | 0, 0x9e3779b1) ^ Math.imul(Math.floor(operation / TWO_32) + 0x7f4a7c15, 0x85ebca6b);
   hash = Math.imul(hash ^ (cell | 0) ^ Math.floor(cell / TWO_32), 0xc2b2ae35);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return (hash ^ (hash >>> 13) | 1) >>> 0;
+  return ((hash ^ (hash >>> 13)) | 1) >>> 0;
 }
 
 /** 20 bits of FNV-1a, never zero. */
 function taskHash(task: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < task.length; i++) hash = Math.imul(hash ^ task.charCodeAt(i), 0x01000193);
-  return ((hash ^ (hash >>> 12)) & 0xfffff) || 1;
+  return (hash ^ (hash >>> 12)) & 0xfffff || 1;
 }

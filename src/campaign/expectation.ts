@@ -1,5 +1,5 @@
 import type { Violation } from '../oracle/law.ts';
-import type { RunRecord } from '../record/run-record.ts';
+import type { OperationRecord } from '../record/run-record.ts';
 import type { Expectation } from '../workload/model.ts';
 import type { Ending, StageResult } from './verdict.ts';
 
@@ -23,7 +23,7 @@ export class ExpectationTally {
   }
 
   /** Counts an execution in which a law broke; true when the workload expects such a violation of this stage. */
-  add(stage: string, violations: readonly Violation[], record: RunRecord): boolean {
+  add(stage: string, violations: readonly Violation[], operations: readonly OperationRecord[]): boolean {
     let isExpected = false;
     for (const [index, expectation] of this.expectations.entries()) {
       if (expectation.verdict === 'clean' || !expectation.stages.includes(stage)) continue;
@@ -32,7 +32,7 @@ export class ExpectationTally {
       );
       if (named.length === 0) continue;
       isExpected = true;
-      if (saysMessage(expectation, named) && returnedErrno(expectation, record)) this.hasAppeared[index] = true;
+      if (saysMessage(expectation, named) && returnedErrno(expectation, operations)) this.hasAppeared[index] = true;
     }
     if (!isExpected) {
       const known = this.unexpected.get(stage);
@@ -74,9 +74,9 @@ function saysMessage(expectation: Expectation, violations: readonly Violation[])
   return text === null || violations.some((violation) => violation.message.includes(text));
 }
 
-function returnedErrno(expectation: Expectation, record: RunRecord): boolean {
+function returnedErrno(expectation: Expectation, operations: readonly OperationRecord[]): boolean {
   const { errno } = expectation;
-  return errno === null || record.operations.some((operation) => operation.result?.error === errno);
+  return errno === null || operations.some((operation) => operation.result?.error === errno);
 }
 
 function missingReason(expectation: Expectation, stages: readonly StageResult[]): string {

@@ -39,6 +39,8 @@ export interface StageResult {
 export type Ending =
   /** The bench itself failed: says nothing about the engine. */
   | 'bench-fault'
+  /** An operation of the workload's setup failed: nothing was explored. */
+  | 'setup-failed'
   /** A law broke that should have held, or another one than was expected. */
   | 'unexpected-violation'
   /** What was expected to break did not. */
@@ -55,6 +57,8 @@ export interface Failure {
   readonly seed: string | null;
   /** Which execution of its stage, from 1. */
   readonly execution: number;
+  /** The points at which the stage decides; null: at every effect. */
+  readonly decideAt: readonly string[] | null;
   readonly violations: readonly Violation[];
   readonly record: RunRecord;
   readonly isExpected: boolean;
@@ -85,9 +89,13 @@ export interface SettingResult {
   readonly fault: BenchFault | null;
 }
 
-/** Exit code of the command line for a set of endings: 0 as expected, 1 not, 3 a fault of the bench, 130 stopped. */
-export function exitCodeOf(endings: readonly Ending[]): 0 | 1 | 3 | 130 {
+/**
+ * Exit code of the command line for a set of endings: 0 as expected, 1 not, 2 a workload that cannot be set up, 3 a
+ * fault of the bench, 130 stopped.
+ */
+export function exitCodeOf(endings: readonly Ending[]): 0 | 1 | 2 | 3 | 130 {
   if (endings.includes('bench-fault')) return 3;
+  if (endings.includes('setup-failed')) return 2;
   if (endings.some((ending) => ending !== 'as-expected' && ending !== 'interrupted')) return 1;
   return endings.includes('interrupted') ? 130 : 0;
 }

@@ -1,29 +1,93 @@
+import { resource } from '../task/resource.ts';
 import type { Task } from '../task/task.ts';
 import type { World } from '../task/world.ts';
 import { FsError } from './errors.ts';
-import type { FixSet } from './fixes.ts';
+import { cleanUpOrphans, evictDoomed, forgetAllInodes } from './file/evict.ts';
+import { Files } from './file/files.ts';
+import type { Inode } from './file/inode.ts';
+import { flushAll } from './file/sync.ts';
+import { type MountOptions, mount, unmountCore } from './mount.ts';
+import type { FsInfo } from './transaction/fs-info.ts';
 
-export interface MountOptions {
-  readonly fixes: FixSet;
-  /** Ids of `MUTATIONS`. */
-  readonly mutations?: ReadonlySet<string>;
+export type { MountOptions };
+
+/** One open of a file or directory. */
+export interface OpenFile {
+  readonly inode: Inode;
+  /** Default for reads and writes through this handle. */
+  readonly direct: boolean;
+  readonly append: boolean;
+  /** Failed writes of data that this open has reported or was opened after. */
+  errorsSeen: number;
 }
 
 /** A mounted file system with its open files. */
 export class MountedFilesystem {
   readonly world: World;
+  readonly info: FsInfo;
+  readonly files: Files;
+  private readonly table: (OpenFile | null)[] = [];
 
-  constructor(world: World) {
-    this.world = world;
+  constructor(info: FsInfo) {
+    this.world = info.world;
+    this.info = info;
+    this.files = new Files(info);
+  }
+
+  /** The lowest free handle, from 0, for a file that the caller holds. */
+  addOpenFile(file: OpenFile): number {
+    this.touchTable('write');
+    let handle = 0;
+    while (handle < this.table.length && this.table[handle] !== null) handle++;
+    this.table[handle] = file;
+    return handle;
+  }
+
+  /** Throws EBADF. */
+  openFile(handle: number): OpenFile {
+    this.touchTable('read');
+    const file = this.table[handle] ?? null;
+    if (file === null) throw new FsError('EBADF', `handle ${handle} is not open`);
+    return file;
+  }
+
+  /** Throws EBADF. The caller ends the hold on the inode. */
+  removeOpenFile(handle: number): OpenFile {
+    const file = this.openFile(handle);
+    this.touchTable('write');
+    this.table[handle] = null;
+    return file;
+  }
+
+  get openCount(): number {
+    this.touchTable('read');
+    return this.table.filter((file) => file !== null).length;
+  }
+
+  private touchTable(mode: 'read' | 'write'): void {
+    this.world.touch(resource('file-table', 0), mode);
   }
 }
 
-/** Mounts the file system on the world's devices. Throws FsError: EINVAL (no btrfs, damaged superblock), EIO … */
-export function* mountFilesystem(_world: World, _options: MountOptions): Task<MountedFilesystem> {
-  throw new FsError('EOPNOTSUPP', 'not there yet');
+/**
+ * Mounts the file system on the world's devices, and frees what a crash left without a name.
+ * Throws FsError: EINVAL (no btrfs, or of a kind that this engine cannot mount), EIO, EUCLEAN.
+ */
+export function* mountFilesystem(world: World, options: MountOptions): Task<MountedFilesystem> {
+  const fs = new MountedFilesystem(yield* mount(world, options));
+  if (!fs.info.isReadOnly) yield* cleanUpOrphans(fs.files);
+  return fs;
 }
 
-/** Writes everything out, commits and lets go of the devices. Open handles: EBUSY. */
-export function* unmountFilesystem(_fs: MountedFilesystem): Task<void> {
-  throw new FsError('EOPNOTSUPP', 'not there yet');
+/**
+ * Writes everything out, commits, and lets go of all that is in memory. Throws EBUSY while files are open; after an
+ * abort nothing is written.
+ */
+export function* unmountFilesystem(fs: MountedFilesystem): Task<void> {
+  const open = fs.openCount;
+  if (open > 0) throw new FsError('EBUSY', `unmount: ${open} files are open`);
+  yield* evictDoomed(fs.files);
+  yield* flushAll(fs.files);
+  yield* unmountCore(fs.info);
+  forgetAllInodes(fs.files);
 }

@@ -61,6 +61,17 @@ describe.skipIf(!hasCheck)('btrfs check (skipped without btrfs-progs)', () => {
     );
   });
 
+  test('does find a changed byte in each tree block', () => {
+    const options = { devices: [16 * MIB] };
+    for (const { offset } of makeFilesystem(options).slice(0, -1)) {
+      const image = imageOf(options);
+      const file = openSync(image, 'r+');
+      writeSync(file, Uint8Array.of(0xff), 0, 1, offset + 2000);
+      closeSync(file);
+      expect(check(image)).not.toBe('clean');
+    }
+  });
+
   test('knows the uuids and the label of what was made', () => {
     const text = run('btrfs', ['inspect-internal', 'dump-super', imageOf({ devices: [16 * MIB], label: 'shaken' })]);
     expect(text).toMatch(/label\s+shaken\n/);

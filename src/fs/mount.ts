@@ -19,6 +19,7 @@ import {
   CHECKSUM_TYPE,
   decodeSuperblock,
   hasSuperblockMagic,
+  SUPERBLOCK,
   SUPERBLOCK_OFFSETS,
   SUPERBLOCK_RESERVED_LENGTH,
   SUPERBLOCK_SIZE,
@@ -62,7 +63,7 @@ export function* mount(world: World, options: MountOptions): Task<FsInfo> {
     const newest = newestOf(devices);
     refuseUnsupported(newest, options.readOnly === true);
     const fs = new FsInfo(world, options, newest.superblock, metadataFsid(newest.superblock));
-    addDevices(fs, devices);
+    addDevices(fs, devices, newest);
     addSystemChunks(fs);
     const chunk = yield* openChunkTree(fs);
     yield* readChunks(fs, chunk);
@@ -161,21 +162,24 @@ function metadataFsid(superblock: Superblock): Uint8Array {
   return (superblock.incompatFlags & INCOMPAT.METADATA_UUID) !== 0 ? superblock.metadataUuid : superblock.fsid;
 }
 
-function addDevices(fs: FsInfo, found: readonly FoundSuperblock[]): void {
+function addDevices(fs: FsInfo, found: readonly FoundSuperblock[], newest: FoundSuperblock): void {
   for (const { device, bytes, superblock } of found) {
     const id = superblock.deviceItem.devid;
     if (fs.volume.hasDevice(id)) throw new FsError('EINVAL', `mount: two devices say they are devid ${id}`);
     fs.volume.addDevice(id, device);
-    fs.superblockBytes.set(id, superblockForDevice(fs, bytes));
+    fs.superblockBytes.set(id, superblockForDevice(newest.bytes, bytes));
   }
   const { numDevices } = fs.superblock;
   const present = fs.volume.deviceIds().length;
   if (present < numDevices) throw new FsError('EINVAL', `mount: ${present} of ${numDevices} devices are present`);
 }
 
-/** A device whose superblock is older than the newest gets that one's content, with its own device item. */
-function superblockForDevice(fs: FsInfo, bytes: Uint8Array): Uint8Array {
-  void fs;
+/** A device that missed the last commits gets the newest content, with its own device item. */
+function superblockForDevice(newest: Uint8Array, own: Uint8Array): Uint8Array {
+  if (newest === own) return own;
+  const bytes = newest.slice();
+  const { at, size } = SUPERBLOCK.fields.deviceItem;
+  bytes.set(own.subarray(at, at + size), at);
   return bytes;
 }
 

@@ -30,7 +30,7 @@ export const MUTATIONS = [
   },
   {
     id: 'stale-parent-generation',
-    title: 'a copied tree block is linked into its parent with the generation of the block it replaces',
+    title: 'root items record a generation one below that of the root block they lead to',
     law: 'structure',
   },
   {

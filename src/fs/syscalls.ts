@@ -1,6 +1,25 @@
 import type { Task } from '../task/task.ts';
 import { FsError } from './errors.ts';
-import type { MountedFilesystem } from './filesystem.ts';
+import { bufferedRead, bufferedWrite } from './file/buffered-io.ts';
+import { makeNode, NEW_DIRECTORY_MODE, NEW_FILE_MODE } from './file/create.ts';
+import { directRead, directWrite } from './file/direct-io.ts';
+import { listNames } from './file/directory-items.ts';
+import { dropCaches as dropAllCaches, evictDoomed } from './file/evict.ts';
+import { mapFileExtents, type ReportedExtent } from './file/fiemap.ts';
+import type { Inode } from './file/inode.ts';
+import { walk } from './file/namespace.ts';
+import { parsePath } from './file/path.ts';
+import { renameNode } from './file/rename.ts';
+import { syncAll, syncFile } from './file/sync.ts';
+import { truncateFile } from './file/truncate.ts';
+import { removeDirectory, unlinkFile } from './file/unlink.ts';
+import type { MountedFilesystem, OpenFile } from './filesystem.ts';
+import { throwIfReadOnly } from './transaction/handle.ts';
+
+/**
+ * The operations of a mounted file system. Each takes plain arguments and throws FsError with the errno that Linux
+ * would return. A file is named by its path or by a handle of `open`.
+ */
 
 /** From the root, `/`-separated; text is UTF-8, other names are given as bytes. */
 export type Path = string | Uint8Array;
@@ -42,79 +61,247 @@ export interface FileStatus {
   readonly links: number;
 }
 
-function* todo(): Task<never> {
-  throw new FsError('EOPNOTSUPP', 'not there yet');
+/** What an operation is called in workloads, and what it does. */
+export const OPERATIONS = [
+  { name: 'mkdir', title: 'make a directory' },
+  { name: 'create', title: 'make an empty file' },
+  { name: 'open', title: 'open a file for reading and writing' },
+  { name: 'close', title: 'close an open file' },
+  { name: 'unlink', title: 'remove a name of a file' },
+  { name: 'rmdir', title: 'remove an empty directory' },
+  { name: 'rename', title: 'give a file or directory another name' },
+  { name: 'truncate', title: 'change the size of a file' },
+  { name: 'write', title: 'write, through the page cache or around it' },
+  { name: 'read', title: 'read, through the page cache or around it' },
+  { name: 'fsync', title: 'make a file durable' },
+  { name: 'fdatasync', title: 'make the data of a file durable' },
+  { name: 'sync', title: 'make everything durable' },
+  { name: 'drop-caches', title: 'forget what can be read again' },
+  { name: 'fiemap', title: 'list the extents of a file' },
+  { name: 'stat', title: 'size and kind of a file' },
+  { name: 'readdir', title: 'list the names of a directory' },
+] as const;
+
+export function* mkdir(fs: MountedFilesystem, path: Path): Task<void> {
+  throwIfReadOnly(fs.info);
+  const inode = yield* makeNode(fs.files, parsePath(path), NEW_DIRECTORY_MODE, false);
+  fs.files.inodes.put(inode);
 }
 
-export function* mkdir(_fs: MountedFilesystem, _path: Path): Task<void> {
-  yield* todo();
-}
 /** Makes an empty file; EEXIST when the name is taken. */
-export function* create(_fs: MountedFilesystem, _path: Path): Task<void> {
-  yield* todo();
+export function* create(fs: MountedFilesystem, path: Path): Task<void> {
+  throwIfReadOnly(fs.info);
+  const inode = yield* makeNode(fs.files, parsePath(path), NEW_FILE_MODE, false);
+  fs.files.inodes.put(inode);
 }
-export function* open(_fs: MountedFilesystem, _path: Path, _options: OpenOptions = {}): Task<Handle> {
-  return yield* todo();
+
+export function* open(fs: MountedFilesystem, path: Path, options: OpenOptions = {}): Task<Handle> {
+  const inode = yield* findOrMake(fs, path, options);
+  try {
+    if (options.truncate === true) {
+      checkRegular(inode, 'open');
+      throwIfReadOnly(fs.info);
+      yield* truncateFile(fs.files, inode, 0);
+    }
+  } catch (error) {
+    fs.files.inodes.put(inode);
+    throw error;
+  }
+  const { direct = false, append = false } = options;
+  return fs.addOpenFile({ inode, direct, append, errorsSeen: inode.writeErrorCount });
 }
-export function* close(_fs: MountedFilesystem, _handle: Handle): Task<void> {
-  yield* todo();
+
+function* findOrMake(fs: MountedFilesystem, path: Path, options: OpenOptions): Task<Inode> {
+  const parsed = parsePath(path);
+  if (options.create !== true) return yield* walk(fs.files, parsed);
+  throwIfReadOnly(fs.info);
+  const inode = yield* makeNode(fs.files, parsed, NEW_FILE_MODE, options.exclusive !== true);
+  if (!inode.isDirectory) return inode;
+  fs.files.inodes.put(inode);
+  throw new FsError('EISDIR', `open: ${parsed.text} is a directory`);
 }
-export function* unlink(_fs: MountedFilesystem, _path: Path): Task<void> {
-  yield* todo();
+
+export function* close(fs: MountedFilesystem, handle: Handle): Task<void> {
+  const file = fs.removeOpenFile(handle);
+  fs.files.inodes.put(file.inode);
+  yield* evictDoomed(fs.files);
 }
-export function* rmdir(_fs: MountedFilesystem, _path: Path): Task<void> {
-  yield* todo();
+
+export function* unlink(fs: MountedFilesystem, path: Path): Task<void> {
+  throwIfReadOnly(fs.info);
+  yield* unlinkFile(fs.files, parsePath(path));
+  yield* evictDoomed(fs.files);
 }
-export function* rename(_fs: MountedFilesystem, _from: Path, _to: Path): Task<void> {
-  yield* todo();
+
+export function* rmdir(fs: MountedFilesystem, path: Path): Task<void> {
+  throwIfReadOnly(fs.info);
+  yield* removeDirectory(fs.files, parsePath(path));
+  yield* evictDoomed(fs.files);
 }
-export function* truncate(_fs: MountedFilesystem, _target: FileTarget, _size: number): Task<void> {
-  yield* todo();
+
+export function* rename(fs: MountedFilesystem, from: Path, to: Path): Task<void> {
+  throwIfReadOnly(fs.info);
+  yield* renameNode(fs.files, parsePath(from), parsePath(to));
+  yield* evictDoomed(fs.files);
 }
-/** `offset` null: append. Returns how many bytes were written. The bytes are copied or kept: do not change them. */
+
+export function* truncate(fs: MountedFilesystem, target: FileTarget, size: number): Task<void> {
+  throwIfReadOnly(fs.info);
+  const inode = yield* hold(fs, target);
+  try {
+    checkRegular(inode, 'truncate');
+    yield* truncateFile(fs.files, inode, size);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+}
+
+/**
+ * `offset` null: append. Returns how many bytes were written; fewer than given when space ran out in the middle. Direct
+ * writes hand the array itself to the device: do not change it afterwards.
+ */
 export function* write(
-  _fs: MountedFilesystem,
-  _target: FileTarget,
-  _offset: number | null,
-  _bytes: Uint8Array,
-  _options: TransferOptions = {},
+  fs: MountedFilesystem,
+  target: FileTarget,
+  offset: number | null,
+  bytes: Uint8Array,
+  options: TransferOptions = {},
 ): Task<number> {
-  return yield* todo();
+  throwIfReadOnly(fs.info);
+  checkOffset(offset ?? 0, 'write');
+  const file = openFileOf(fs, target);
+  const at = (options.append ?? file?.append ?? false) ? null : offset;
+  const inode = yield* hold(fs, target);
+  let written: number;
+  try {
+    checkRegular(inode, 'write');
+    written =
+      (options.direct ?? file?.direct ?? false)
+        ? yield* directWrite(fs.files, inode, at, bytes)
+        : yield* bufferedWrite(fs.files, inode, at, bytes);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+  return written;
 }
-/** Fewer bytes than asked at the end of the file. */
+
+/** Fewer bytes than asked for at the end of the file. The bytes are not to be changed. */
 export function* read(
-  _fs: MountedFilesystem,
-  _target: FileTarget,
-  _offset: number,
-  _length: number,
-  _options: TransferOptions = {},
+  fs: MountedFilesystem,
+  target: FileTarget,
+  offset: number,
+  length: number,
+  options: TransferOptions = {},
 ): Task<Uint8Array> {
-  return yield* todo();
+  checkOffset(offset, 'read');
+  checkOffset(length, 'read');
+  const file = openFileOf(fs, target);
+  const inode = yield* hold(fs, target);
+  let bytes: Uint8Array;
+  try {
+    checkRegular(inode, 'read');
+    bytes =
+      (options.direct ?? file?.direct ?? false)
+        ? yield* directRead(fs.files, inode, offset, length)
+        : yield* bufferedRead(fs.files, inode, offset, length);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+  return bytes;
 }
-export function* fsync(_fs: MountedFilesystem, _target: FileTarget): Task<void> {
-  yield* todo();
+
+export function* fsync(fs: MountedFilesystem, target: FileTarget): Task<void> {
+  const file = openFileOf(fs, target);
+  const inode = yield* hold(fs, target);
+  // Without a handle it is as if the file had been opened for this alone: only new errors are reported.
+  const seen = file?.errorsSeen ?? inode.writeErrorCount;
+  try {
+    yield* syncFile(fs.files, inode, seen);
+  } finally {
+    if (file !== null) file.errorsSeen = inode.writeErrorCount;
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
 }
-export function* fdatasync(_fs: MountedFilesystem, _target: FileTarget): Task<void> {
-  yield* todo();
+
+/** Does what `fsync` does, as btrfs. */
+export function fdatasync(fs: MountedFilesystem, target: FileTarget): Task<void> {
+  return fsync(fs, target);
 }
-export function* sync(_fs: MountedFilesystem): Task<void> {
-  yield* todo();
+
+export function sync(fs: MountedFilesystem): Task<void> {
+  return syncAll(fs.files);
 }
-export function* dropCaches(_fs: MountedFilesystem): Task<void> {
-  yield* todo();
+
+export function dropCaches(fs: MountedFilesystem): Task<void> {
+  return dropAllCaches(fs.files);
 }
+
 /** `sync`: write out dirty data first, as FIEMAP_FLAG_SYNC. */
 export function* fiemap(
-  _fs: MountedFilesystem,
-  _target: FileTarget,
-  _options: { readonly sync?: boolean } = {},
+  fs: MountedFilesystem,
+  target: FileTarget,
+  options: { readonly sync?: boolean } = {},
 ): Task<readonly FiemapExtent[]> {
-  return yield* todo();
+  const inode = yield* hold(fs, target);
+  let extents: ReportedExtent[];
+  try {
+    if (!inode.isRegular) throw new FsError('EOPNOTSUPP', `fiemap: inode ${inode.number} is no regular file`);
+    extents = yield* mapFileExtents(fs.files, inode, options.sync === true);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+  return extents;
 }
-export function* stat(_fs: MountedFilesystem, _target: FileTarget): Task<FileStatus> {
-  return yield* todo();
+
+export function* stat(fs: MountedFilesystem, target: FileTarget): Task<FileStatus> {
+  const inode = yield* hold(fs, target);
+  try {
+    const kind = inode.isDirectory ? 'directory' : inode.isRegular ? 'file' : 'other';
+    const { number, mode, size, allocatedBytes, links } = inode;
+    return { inode: number, kind, mode, size, allocatedBytes, links };
+  } finally {
+    fs.files.inodes.put(inode);
+  }
 }
+
 /** Names in the order of their directory index, without `.` and `..`. */
-export function* readdir(_fs: MountedFilesystem, _path: Path): Task<Uint8Array[]> {
-  return yield* todo();
+export function* readdir(fs: MountedFilesystem, path: Path): Task<Uint8Array[]> {
+  const inode = yield* walk(fs.files, parsePath(path));
+  try {
+    if (!inode.isDirectory) throw new FsError('ENOTDIR', `readdir: inode ${inode.number} is no directory`);
+    const lock = yield* inode.lock.acquire('shared');
+    try {
+      return yield* listNames(fs.files, inode);
+    } finally {
+      lock.release();
+    }
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+}
+
+/** The inode behind a path or handle, held for the caller. */
+function* hold(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
+  if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target));
+  const { inode } = fs.openFile(target);
+  inode.references++;
+  return inode;
+}
+
+function openFileOf(fs: MountedFilesystem, target: FileTarget): OpenFile | null {
+  return typeof target === 'number' ? fs.openFile(target) : null;
+}
+
+function checkRegular(inode: Inode, what: string): void {
+  if (inode.isDirectory) throw new FsError('EISDIR', `${what}: inode ${inode.number} is a directory`);
+  if (!inode.isRegular) throw new FsError('EINVAL', `${what}: inode ${inode.number} is no regular file`);
+}
+
+function checkOffset(value: number, what: string): void {
+  if (value < 0 || !Number.isSafeInteger(value)) throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
 }

@@ -1,7 +1,7 @@
 import { AssertionFailure } from '../base/assert.ts';
 import type { Errno } from '../base/errno.ts';
 import { overlaps } from '../base/range.ts';
-import type { RuleReport, Step } from '../record/run-record.ts';
+import type { RuleReport } from '../record/run-record.ts';
 import { resource } from '../task/resource.ts';
 import type { IoRequest } from '../task/world.ts';
 import { type DelayAction, type FaultRule, problemsOf, type ReorderAction, subjectOf } from './fault-rule.ts';
@@ -37,18 +37,6 @@ export class ActiveRule {
   get counts(): boolean {
     return this.rule.when.occurrence !== undefined || this.rule.when.probability !== undefined;
   }
-}
-
-/** Something that a rule holds back. */
-export interface Hold {
-  readonly rule: ActiveRule;
-  readonly held: SimulatedTask | SimulatedIo;
-  /** Ends when the run has made this many steps. */
-  readonly untilStep: Step | null;
-  /** Ends when this task passes this point. */
-  readonly until: { readonly task: string; readonly passes: string } | null;
-  /** Ends when this many other completions came. */
-  completionsLeft: number | null;
 }
 
 export interface IoVerdict {

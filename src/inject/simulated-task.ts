@@ -1,7 +1,7 @@
 import type { VirtualNanoseconds } from '../base/units.ts';
 import type { ResourceId } from '../task/resource.ts';
 import type { Suspension, Task } from '../task/task.ts';
-import type { TaskHandle } from '../task/world.ts';
+import type { IoRequest, TaskHandle } from '../task/world.ts';
 import type { LockGrant } from './lock-grant.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Choice, EffectKind } from './strategy.ts';
@@ -11,7 +11,17 @@ import type { Waitable } from './waitable.ts';
 export type TaskState = 'ready' | 'parked' | 'blocked' | 'sleeping' | 'done' | 'killed';
 
 /** What remains to be done when a suspended effect goes on. */
-export type Stage = 'go-on' | 'attempt' | 'granted' | 'submit' | 'submit-and-wait' | 'io' | 'join' | 'wait-zero';
+export type Stage =
+  | 'go-on'
+  | 'pass'
+  | 'attempt'
+  | 'granted'
+  | 'try'
+  | 'submit'
+  | 'submit-and-wait'
+  | 'io'
+  | 'join'
+  | 'wait-zero';
 
 /** An effect with nothing left to do: `yield*` takes the value at once. Reused, since it is consumed at once. */
 export class Immediate implements Iterable<Suspension, unknown, undefined>, Iterator<Suspension, unknown, undefined> {
@@ -77,6 +87,7 @@ export class SimulatedTask implements Choice, TaskHandle<unknown> {
   stage: Stage = 'go-on';
   /** What the stage works on; its type follows from the stage. */
   subject: unknown = undefined;
+  request: IoRequest | null = null;
   /** What the effect gives to its caller, and at the end what the task returned. */
   value: unknown = undefined;
 

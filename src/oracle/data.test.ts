@@ -32,7 +32,11 @@ const LEGAL: readonly (readonly [string, RecordSketch])[] = [
   ['a read of old data', { before: file(old(2 * K)), operations: [read(R, 1, 2, 0, old(2 * K))] }],
   [
     'a read after a write',
-    { before: file(old(2 * K)), after: file(ws(W, 0, 2)), operations: [write(W, 1, 5, 0, 2 * K), read(R, 5, 9, 0, ws(W, 0, 2))] },
+    {
+      before: file(old(2 * K)),
+      after: file(ws(W, 0, 2)),
+      operations: [write(W, 1, 5, 0, 2 * K), read(R, 5, 9, 0, ws(W, 0, 2))],
+    },
   ],
   [
     'a read during a write sees it sector by sector',
@@ -313,7 +317,11 @@ test.each(LEGAL)('legal: %s', (_, sketch) => {
 const BROKEN: readonly (readonly [string, RecordSketch, RegExp, RegExp])[] = [
   [
     'a read after a write sees old data',
-    { before: file(old(2 * K)), after: file(ws(W, 0, 2)), operations: [write(W, 1, 5, 0, 2 * K), read(R, 5, 9, 0, old(2 * K))] },
+    {
+      before: file(old(2 * K)),
+      after: file(ws(W, 0, 2)),
+      operations: [write(W, 1, 5, 0, 2 * K), read(R, 5, 9, 0, old(2 * K))],
+    },
     /^stale data: reader#0 read \[0, 8192\) of \/f$/,
     /^data of setup#0$/,
   ],
@@ -371,7 +379,12 @@ const BROKEN: readonly (readonly [string, RecordSketch, RegExp, RegExp])[] = [
     /^torn data/,
     /\[0, 512\) data of writer#0; \[512, 4096\) data of other#0/,
   ],
-  ['garbage', { before: file(old(K)), after: file(zeroes(K).fill(7)), operations: [] }, /^garbage/, /no operation wrote/],
+  [
+    'garbage',
+    { before: file(old(K)), after: file(zeroes(K).fill(7)), operations: [] },
+    /^garbage/,
+    /no operation wrote/,
+  ],
   [
     'a read that is too short',
     { before: file(old(2 * K)), operations: [read(R, 1, 2, 0, old(K), 2 * K)] },

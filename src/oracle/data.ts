@@ -149,12 +149,7 @@ class DataJudge {
     return legal.length > 1 && size > legal[0]! && size < legal.at(-1)! && size % this.sectorSize === 0;
   }
 
-  private judgeBytes(
-    sighting: Sighting,
-    history: FileHistory,
-    changes: readonly Change[],
-    path: string,
-  ): Violation[] {
+  private judgeBytes(sighting: Sighting, history: FileHistory, changes: readonly Change[], path: string): Violation[] {
     const parts = findUnexplained(changes, history.initial, sighting, this.sectorSize);
     if (parts.length === 0) return [];
     const { tasks, sectorSize } = this;

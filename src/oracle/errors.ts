@@ -105,7 +105,11 @@ function describe(call: Call): string {
   const parts = [nameOf(call), call.kind, where];
   if (to !== null) parts.push(`to ${to}`);
   if (typeof args['length'] === 'number') {
-    parts.push(typeof args['offset'] === 'number' ? `[${args['offset']}, ${args['offset'] + args['length']})` : `of ${args['length']} bytes`);
+    parts.push(
+      typeof args['offset'] === 'number'
+        ? `[${args['offset']}, ${args['offset'] + args['length']})`
+        : `of ${args['length']} bytes`,
+    );
   }
   if (typeof args['size'] === 'number') parts.push(`to ${args['size']} bytes`);
   return parts.filter((part) => part !== '').join(' ');

@@ -96,14 +96,26 @@ class ExtentMapSession implements LawSession {
   private observeReturned({ inode, asked, map }: ExtentMapReturned, step: Step): void {
     const fault = shapeFault(map, this.sectorSize);
     if (fault !== null) {
-      this.tell(step, inode, `the lookup of ${asked} returned map ${showMap(map)}, which ${fault.fault}`, fault.expected, map);
+      this.tell(
+        step,
+        inode,
+        `the lookup of ${asked} returned map ${showMap(map)}, which ${fault.fault}`,
+        fault.expected,
+        map,
+      );
     } else if (asked < map.start || asked >= map.start + map.length) {
       const what = `the lookup of ${asked} returned map ${showMap(map)}, which does not cover it`;
       this.tell(step, inode, what, `a map that covers ${asked}`, map);
     }
   }
 
-  private tell(step: Step, inode: number, what: string, expected: string, map: ExtentMapView | { start: number }): void {
+  private tell(
+    step: Step,
+    inode: number,
+    what: string,
+    expected: string,
+    map: ExtentMapView | { start: number },
+  ): void {
     const message = `inode ${inode}: ${what}`;
     if (this.violations.length >= VIOLATIONS_MAX || this.told.has(message)) return;
     this.told.add(message);
@@ -127,7 +139,14 @@ function judgeFiemaps(record: RunRecord): Violation[] {
       message: `${operation.task}#${operation.index} fiemap: ${fault}`,
       expected: 'extents in file order, none empty, none over another',
       observed: (value as readonly FiemapExtent[])
-        .map((extent) => showMap({ start: extent.logical, length: extent.length, blockStart: extent.physical, blockLength: extent.length }))
+        .map((extent) =>
+          showMap({
+            start: extent.logical,
+            length: extent.length,
+            blockStart: extent.physical,
+            blockLength: extent.length,
+          }),
+        )
         .join(', '),
       evidence: operation.ended === null ? [operation.started] : [operation.started, operation.ended],
     });

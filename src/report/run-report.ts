@@ -31,6 +31,7 @@ export interface SettingReport {
   readonly expected: string | null;
   readonly ending:
     | 'bench-fault'
+    | 'setup-failed'
     | 'unexpected-violation'
     | 'missing-violation'
     | 'count-differs'

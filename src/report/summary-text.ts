@@ -19,6 +19,12 @@ export function showSummary(report: RunReport, style: TextStyle): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
+/** Only what is not as expected; empty when everything is. */
+export function showBad(report: RunReport, style: TextStyle): string {
+  const texts = report.settings.filter(isBad).map((setting) => `${showFailure(setting, style)}\n`);
+  return texts.join('\n');
+}
+
 function isBad({ ending }: SettingReport): boolean {
   return ending !== 'as-expected' && ending !== 'interrupted';
 }

@@ -49,7 +49,7 @@ function colorMarks(text: string, style: TextStyle): string {
   return text
     .replace(/✓/g, colors.green('✓'))
     .replace(/✗/g, colors.red('✗'))
-    .replace(/\b(unexpected violation|expected violation missing|fault of the bench)/g, (words) => colors.red(words));
+    .replace(/\b(unexpected violation|expected violation missing|fault of the bench|setup failed)/g, (words) => colors.red(words));
 }
 
 function showLines(settings: readonly SettingReport[], style: TextStyle): string {

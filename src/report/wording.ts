@@ -6,6 +6,8 @@ export function showVerdict(setting: SettingReport): string {
   switch (setting.ending) {
     case 'bench-fault':
       return 'fault of the bench: no verdict';
+    case 'setup-failed':
+      return 'setup failed: nothing explored';
     case 'unexpected-violation':
       return `unexpected violation: ${laws || firstLaw(setting)}`;
     case 'missing-violation':

@@ -2,8 +2,9 @@ import { KIB, MIB, SECTOR_SIZE } from '../base/units.ts';
 import type { Checker } from './checker.ts';
 import type { Located } from './located.ts';
 import type { FilesystemSettings } from './model.ts';
+import { readSize } from './scalars.ts';
 import { FILESYSTEM } from './schema.ts';
-import type { Limits } from './vocabulary.ts';
+import { DEFAULT_LIMITS, type Limits, type Vocabulary } from './vocabulary.ts';
 
 const NODE_SIZE_MIN = 4 * KIB;
 const NODE_SIZE_MAX = 64 * KIB;
@@ -25,7 +26,7 @@ export const DEFAULT_FILESYSTEM: FilesystemSettings = {
 export function checkFilesystem(
   checker: Checker,
   node: Located | null,
-  limits: Limits,
+  vocabulary: Vocabulary,
 ): { readonly settings: FilesystemSettings; readonly isSound: boolean } {
   if (node === null) return { settings: DEFAULT_FILESYSTEM, isSound: true };
   const part = checker.read(FILESYSTEM, node, '"filesystem"');
@@ -40,9 +41,15 @@ export function checkFilesystem(
     label: data.label,
     blockGroups: { system: groups?.system ?? null, metadata: groups?.metadata ?? null, data: groups?.data ?? null },
   };
-  const sound = [checkDevices(checker, node, settings, limits), checkNodeSize(checker, node, settings.nodeSize)];
-  if (sound.every(Boolean)) sound.push(checkBlockGroups(checker, node, settings));
-  return { settings, isSound: !part.isPartial && sound.every(Boolean) };
+  const sound = [
+    checkDevices(checker, node, settings, vocabulary.limits ?? DEFAULT_LIMITS),
+    checkNodeSize(checker, node, settings.nodeSize),
+  ];
+  if (!part.isPartial && sound.every(Boolean)) sound.push(checkBlockGroups(checker, node, settings));
+  if (part.isPartial || !sound.every(Boolean)) return { settings, isSound: false };
+  const refusals = vocabulary.refusals?.(settings) ?? [];
+  for (const refusal of refusals) checker.reportAt(node, refusal.at, 'size', refusal.message, refusal.hint);
+  return { settings, isSound: refusals.length === 0 };
 }
 
 function checkDevices(checker: Checker, node: Located, settings: FilesystemSettings, limits: Limits): boolean {
@@ -58,7 +65,9 @@ function checkDevices(checker: Checker, node: Located, settings: FilesystemSetti
       `a file system has at most ${many} so far, found ${settings.devices.length}`,
     );
   }
-  for (const [index, size] of settings.devices.entries()) {
+  for (const [index, item] of (node.entries.get('devices')?.node.items ?? []).entries()) {
+    const size = readSize(item.value);
+    if (typeof size !== 'number') continue; // reported when the list was read
     const path = ['devices', index];
     if (size < limits.deviceSizeMin) {
       refuse(path, `the device is too small: ${showSize(size)}`, `at least ${showSize(limits.deviceSizeMin)}`);

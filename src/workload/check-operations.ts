@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { MIB, SECTOR_SIZE } from '../base/units.ts';
 import { showSize } from './check-filesystem.ts';
-import type { Checker, Part } from './checker.ts';
-import type { Located, Path } from './located.ts';
+import { type Checker, headOf, type Part } from './checker.ts';
+import { describeValue, type Located, type Path } from './located.ts';
 import type { FileReference, Operation, Outcome, SourcePosition } from './model.ts';
 import { itemPath, listOf } from './names.ts';
 import { suggest } from './nearest.ts';
@@ -53,6 +53,8 @@ class ListReader {
   private readonly handles = new Map<string, OpenHandle>();
   private readonly closed = new Set<string>();
   private isComplete = true;
+  /** False after an item that could not be read and may have opened something. */
+  private areHandlesKnown = true;
 
   constructor(checker: Checker, context: ListContext) {
     this.checker = checker;
@@ -62,7 +64,10 @@ class ListReader {
   read(list: Located): OperationList {
     const operations = list.items.flatMap((node): PlacedOperation[] => {
       const operation = this.readOne(node);
-      if (operation === null) this.isComplete = false;
+      if (operation === null) {
+        this.isComplete = false;
+        if (mayOpen(node)) this.areHandlesKnown = false;
+      }
       return operation === null ? [] : [{ operation, node }];
     });
     if (this.context.isRepeated && this.isComplete) {
@@ -76,8 +81,9 @@ class ListReader {
 
   private readOne(node: Located): Operation | null {
     const what = 'an operation';
-    if (node.kind === 'scalar' && typeof node.value === 'string' && !isBare(node.value)) {
-      this.reportWord(node, node.value);
+    if (node.isReported) return null;
+    if (node.kind !== 'mapping' && !isBare(node.value)) {
+      this.reportNoOperation(node);
       return null;
     }
     const part = this.checker.read(OPERATION, node, nameOfItem(node) ?? what);
@@ -112,16 +118,17 @@ class ListReader {
     return operation;
   }
 
-  private reportWord(node: Located, found: string): void {
-    const isKnown = (OPERATION_NAMES as readonly string[]).includes(found);
-    if (isKnown) this.checker.report('missing-key', `${found} needs arguments`, node, `write it as "${found}: …"`);
-    else
-      this.checker.report(
-        'unknown-name',
-        `there is no operation ${JSON.stringify(found)}`,
-        node,
-        suggest(found, OPERATION_NAMES),
-      );
+  private reportNoOperation(node: Located): void {
+    const found = node.value;
+    if (typeof found !== 'string') {
+      const message = `expected an operation, found ${describeValue(found)}`;
+      this.checker.report('value', message, headOf(node), 'such as "write: { … }"');
+    } else if ((OPERATION_NAMES as readonly string[]).includes(found)) {
+      this.checker.report('missing-key', `${found} needs arguments`, node, `write it as "${found}: …"`);
+    } else {
+      const hint = suggest(found, OPERATION_NAMES);
+      this.checker.report('unknown-name', `there is no operation ${JSON.stringify(found)}`, node, hint);
+    }
   }
 
   private build(kind: (typeof OPERATION_NAMES)[number], part: Part<OperationForm>): Operation | null {
@@ -328,8 +335,7 @@ class ListReader {
   private resolveHandle(node: Located, path: Path, handle: string): OpenHandle | null {
     const open = this.handles.get(handle);
     if (open !== undefined) return open;
-    // An item that could not be read may have opened it.
-    if (!this.isComplete) return null;
+    if (!this.areHandlesKnown) return null;
     const names = [...this.handles.keys()].map((name) => `$${name}`);
     if (this.closed.has(handle)) {
       this.checker.reportAt(node, path, 'handle', `$${handle} is used after it was closed`);
@@ -378,11 +384,17 @@ function argumentsOf(node: Located, kind: string): Located {
   return node.entries.get(kind)?.node ?? node;
 }
 
-function isBare(name: string): boolean {
-  return (BARE_OPERATIONS as readonly string[]).includes(name);
+function isBare(name: unknown): boolean {
+  return (BARE_OPERATIONS as readonly unknown[]).includes(name);
 }
 
 function nameOfItem(node: Located): string | null {
   const name = OPERATION_NAMES.find((known) => node.entries.has(known));
   return name === undefined ? null : `"${name}"`;
+}
+
+/** Whether an item that cannot be read may have been meant to open a handle. */
+function mayOpen(node: Located): boolean {
+  const names = OPERATION_NAMES.filter((known) => node.entries.has(known));
+  return names.length === 0 || names.includes('open') || names.includes('create');
 }

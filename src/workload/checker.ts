@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { describeValue, isReportedAt, type Located, locate, type Path } from './located.ts';
-import { suggest } from './nearest.ts';
+import { nearestWord, suggest } from './nearest.ts';
 import type { Problem, ProblemCode } from './problem.ts';
 import { HINT_MARK } from './scalars.ts';
 import { KEYS_MARK } from './schema.ts';
@@ -75,16 +75,27 @@ export class Checker {
     if (node.isReported) return null;
     const result = schema.safeParse(node.value);
     if (result.success) return { data: result.data, node, isPartial: hasReported(node) };
-    const removable: Path[] = [];
-    for (const issue of flatten(result.error.issues, node.value, [])) {
-      for (const path of this.reportIssue(issue, node, what)) removable.push(path);
-    }
+    const issues = flatten(result.error.issues, node.value, []);
+    const removable = issues.flatMap((issue) => this.reportIssue(issue, { root: node, what, issues }));
     const again = schema.safeParse(without(node.value, removable));
-    return again.success ? { data: again.data, node, isPartial: true } : null;
+    if (again.success) return { data: again.data, node, isPartial: true };
+    // A list with a bad item goes as a whole.
+    const whole = removable.map((path) =>
+      path.slice(
+        0,
+        path.findIndex((step) => typeof step === 'number'),
+      ),
+    );
+    const last = schema.safeParse(without(node.value, [...removable, ...whole.filter((path) => path.length > 0)]));
+    return last.success ? { data: last.data, node, isPartial: true } : null;
   }
 
   /** Reports one finding of a schema; returns the paths without which the rest may be sound. */
-  private reportIssue(issue: Issue, root: Located, what: string): readonly Path[] {
+  private reportIssue(
+    issue: Issue,
+    about: { readonly root: Located; readonly what: string; readonly issues: readonly Issue[] },
+  ): readonly Path[] {
+    const { root, what, issues } = about;
     const path = issue.path as Path;
     if (isReportedAt(root, path)) return [path];
     const node = locate(root, path);
@@ -100,7 +111,7 @@ export class Checker {
     if (node === null) {
       const parent = locate(root, path.slice(0, -1)) ?? root;
       const key = String(path.at(-1));
-      if (!parent.isReported) {
+      if (!parent.isReported && !isMisspelled(path, issues)) {
         this.report(
           'missing-key',
           `${nameOf(path.slice(0, -1), what)} needs the key "${key}"`,
@@ -132,6 +143,17 @@ export function headOf(node: Located): { readonly start: number; readonly end: n
   return { start: node.start, end: Math.min(node.end, node.start + 1) };
 }
 
+/** True when an unknown key beside it was surely meant to be this missing one: one problem, not two. */
+function isMisspelled(path: Path, issues: readonly Issue[]): boolean {
+  const parent = JSON.stringify(path.slice(0, -1));
+  return issues.some(
+    (issue) =>
+      issue.code === 'unrecognized_keys' &&
+      JSON.stringify(issue.path) === parent &&
+      issue.keys.some((key) => nearestWord(key, [String(path.at(-1))]) !== null),
+  );
+}
+
 function nameOf(path: Path, what: string): string {
   const names = path.filter((step) => typeof step === 'string');
   return names.length === 0 ? what : `"${names.at(-1)}"`;
@@ -142,6 +164,7 @@ function reasonOf(issue: Issue, reason: string, value: unknown): string {
     case 'custom':
       return reason;
     case 'invalid_type': {
+      if (reason.startsWith('expected ')) return `${reason}, found ${describeValue(value)}`;
       const expected = TYPE_NAMES[issue.expected] ?? issue.expected;
       return `expected ${expected}, found ${describeValue(value)}`;
     }
@@ -150,6 +173,7 @@ function reasonOf(issue: Issue, reason: string, value: unknown): string {
         ? 'the list is empty'
         : `at least ${issue.minimum}, found ${describeValue(value)}`;
     case 'too_big':
+      if (reason.startsWith('expected ')) return `${reason}, found ${describeValue(value)}`;
       return issue.origin === 'array'
         ? `at most ${issue.maximum} entries`
         : `at most ${issue.maximum}, found ${describeValue(value)}`;

@@ -9,13 +9,13 @@ import { Checker, headOf } from './checker.ts';
 import type { Located } from './located.ts';
 import { describeValue } from './located.ts';
 import type { FixSetting, TaskScript, Workload } from './model.ts';
-import { suggest } from './nearest.ts';
+import { nearestWord, suggest } from './nearest.ts';
 import type { Problem } from './problem.ts';
 import { PROBLEMS_MAX, readYaml } from './read-yaml.ts';
 import { NAME_PATTERN } from './scalars.ts';
 import { REPEATED_TASK, TOP, WORKLOAD_KEYS } from './schema.ts';
 import { SourceText } from './source-text.ts';
-import { DEFAULT_LIMITS, type Vocabulary } from './vocabulary.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 export interface ParseContext {
   /** Shown in problems; its base name is the workload's default name. */
@@ -50,7 +50,7 @@ function checkWorkload(checker: Checker, root: Located, context: ParseContext): 
   checkTopKeys(checker, root);
   const top = checkTop(checker, root, context.file);
   const part = (key: string) => root.entries.get(key)?.node ?? null;
-  const filesystem = checkFilesystem(checker, part('filesystem'), vocabulary.limits ?? DEFAULT_LIMITS);
+  const filesystem = checkFilesystem(checker, part('filesystem'), vocabulary);
   const fixes = checkFixes(checker, part('fixes'), { base: allOn(vocabulary.fixes), fixes: vocabulary.fixes });
   const capacity = filesystem.isSound ? filesystem.settings.devices.reduce((sum, size) => sum + size, 0) : null;
   const setup = checkSetup(checker, part('setup'), capacity);
@@ -224,13 +224,13 @@ function checkTask(
   };
   if (node.isReported) return nothing;
   let repeat = 1;
-  let list: Located | undefined = node;
+  let list = node;
   if (node.kind === 'mapping') {
     const inner = node.entries.get('do')?.node;
     // The list itself is read below, item by item: only the keys around it matter here.
     repeat = checkTaskKeys(checker, node, `task "${name}"`);
-    list = inner;
     if (inner === undefined) return nothing;
+    list = inner;
   }
   if (list.isReported) return nothing;
   if (list.kind !== 'list') {
@@ -260,7 +260,10 @@ function checkTaskKeys(checker: Checker, node: Located, what: string): number {
     if (!TASK_KEYS.includes(name))
       checker.reportKey(node, name, 'unknown-key', `${what} has no key ${describeValue(name)}`, suggestTaskKey(name));
   }
-  if (!node.entries.has('do'))
+  const isMisspelled = [...node.entries.keys()].some(
+    (name) => !TASK_KEYS.includes(name) && nearestWord(name, ['do']) !== null,
+  );
+  if (!node.entries.has('do') && !isMisspelled)
     checker.reportAt(node, [], 'missing-key', `${what} needs the key "do"`, 'its list of operations');
   const entry = node.entries.get('repeat');
   return entry === undefined ? 1 : (checker.read(REPEATED_TASK.shape.repeat, entry.node, '"repeat"')?.data ?? 1);

@@ -62,8 +62,7 @@ function checkText(source: SourceText): Problem[] {
       source.problem('encoding', 'the file begins with a byte order mark', 0, 1, 'save it as UTF-8 without one'),
     );
   }
-  const bad =
-    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffd\ufffe\uffff]|(?<!^)\ufeff|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  const bad = /(?![\t\n\r\u0080-\u009f])\p{Cc}|[\ufffd\ufffe\uffff\p{Cs}]|(?<!^)\ufeff/gu;
   for (const match of text.matchAll(bad)) {
     if (problems.length >= ENCODING_PROBLEMS_MAX) break;
     const code = text.charCodeAt(match.index);

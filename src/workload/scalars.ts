@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERRNO, isErrno } from '../base/errno.ts';
+import { ERRNO, type Errno, isErrno } from '../base/errno.ts';
 import { GIB, KIB, MIB } from '../base/units.ts';
 import { describeValue } from './located.ts';
 import type { FileReference, Outcome } from './model.ts';
@@ -164,10 +164,7 @@ export function word<const T extends string>(description: string, words: readonl
     const found = words.find((candidate) => candidate === value);
     if (found !== undefined) return found;
     const hint = typeof value === 'string' ? suggest(value, words) : `one of: ${words.join(', ')}`;
-    return {
-      refused: `expected ${words.length === 1 ? `"${words[0]}"` : 'another word'}, found ${describeValue(value)}`,
-      hint,
-    };
+    return { refused: `cannot be ${describeValue(value)}`, hint };
   });
 }
 
@@ -265,7 +262,7 @@ function readHandle(value: string): { readonly kind: 'handle'; readonly handle: 
 const ERRNO_NAMES = Object.keys(ERRNO);
 
 export function errno(description: string) {
-  return scalar(description, { enum: ERRNO_NAMES }, (value) => {
+  return scalar<Errno>(description, { enum: ERRNO_NAMES }, (value) => {
     if (typeof value === 'string' && isErrno(value)) return value;
     return {
       refused: `${describeValue(value)} is no errno`,

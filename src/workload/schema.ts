@@ -58,17 +58,17 @@ export const FIXES = mapping({
   kernel: s.kernelVersion('all switches as this mainline kernel had them').optional(),
   on: FIX_LIST.optional().describe('fixes switched on'),
   off: FIX_LIST.optional().describe('fixes switched off'),
-}).describe('fix switches; all are on unless something is said');
+}).meta({ id: 'fixes', description: 'fix switches; all are on unless something is said' });
 
 const FILE = s.fileReference('the file');
 const OFFSET = s.size('offset in the file').optional();
 const DIRECT = s.flag('bypass the page cache (O_DIRECT): offset and length are whole sectors of 4K').optional();
 
-const FILE_ONLY = (description: string) => either('a file', [FILE, mapping({ file: FILE })]).describe(description);
+const FILE_ONLY = either('a file', [FILE, mapping({ file: FILE })]);
 const NO_ARGUMENTS = z.null();
 
 const OPERATION_SHAPE = {
-  mkdir: s.path('make a directory').optional(),
+  mkdir: s.path('the new directory').optional().describe('make a directory'),
   create: either('a path', [
     s.path('the new file'),
     mapping({ file: s.path('the new file'), as: s.ownName('keep it open under this handle').optional() }),
@@ -83,8 +83,8 @@ const OPERATION_SHAPE = {
   })
     .optional()
     .describe('open a file that exists'),
-  close: s.handleReference('close a handle').optional(),
-  unlink: s.path('remove a name').optional(),
+  close: s.handleReference('the handle').optional().describe('close a handle'),
+  unlink: s.path('the name').optional().describe('remove a name; the file goes with its last one'),
   rename: mapping({ from: s.path('old name'), to: s.path('new name; what is there is replaced') })
     .optional()
     .describe('give a file another name'),
@@ -103,14 +103,14 @@ const OPERATION_SHAPE = {
   read: mapping({ file: FILE, offset: OFFSET, length: s.size('how many bytes'), direct: DIRECT })
     .optional()
     .describe('read from a file; what comes back is judged'),
-  fsync: FILE_ONLY('make a file durable').optional(),
-  fdatasync: FILE_ONLY("make a file's data durable").optional(),
-  fiemap: FILE_ONLY('list the extents of a file').optional(),
+  fsync: FILE_ONLY.optional().describe('make a file durable'),
+  fdatasync: FILE_ONLY.optional().describe("make a file's data durable"),
+  fiemap: FILE_ONLY.optional().describe('list the extents of a file'),
   sync: NO_ARGUMENTS.optional().describe('commit the running transaction'),
   'drop-caches': NO_ARGUMENTS.optional().describe('forget clean pages, extent maps and unused inodes'),
   remount: NO_ARGUMENTS.optional().describe('unmount and mount again; in setup only'),
-  sleep: s.duration('let virtual time pass for this task').optional(),
-  mark: s.ownName('a point of your own, for schedules and delays').optional(),
+  sleep: s.duration('how long').optional().describe('let virtual time pass for this task'),
+  mark: s.ownName('its name').optional().describe('pass a point of your own, for schedules and delays'),
 };
 
 export const BARE_OPERATIONS = ['sync', 'drop-caches', 'remount'] as const;
@@ -126,7 +126,7 @@ export const OPERATION_MAPPING = mapping({
 export const OPERATION = either('an operation', [
   s.word('an operation without arguments', BARE_OPERATIONS),
   OPERATION_MAPPING,
-]).describe('one operation, and what it is expected to return');
+]).meta({ id: 'operation', description: 'one operation, and what it is expected to return' });
 
 const OPERATIONS = z.array(OPERATION);
 export const SETUP = OPERATIONS.describe(
@@ -199,6 +199,7 @@ export const THEN = mapping({
 export const RULE = mapping({
   name: s.text('for reports', { oneLine: true, bytesMax: 100 }).optional(),
   when: WHEN,
+  // biome-ignore lint/suspicious/noThenProperty: a rule reads "when … then …", and it is never awaited
   then: THEN,
 });
 

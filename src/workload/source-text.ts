@@ -70,9 +70,10 @@ const FRAME_LEAD = 60;
 export function printable(text: string): string {
   return text
     .replace(/\t/g, ' ')
-    .replace(/[\u0000-\u001f]/g, (character) => String.fromCharCode(0x2400 + character.charCodeAt(0)))
-    .replace(/[\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, '\ufffd')
-    .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
+    .replace(/\p{Cc}/gu, (character) =>
+      character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : '\ufffd',
+    )
+    .replace(/[\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\p{Cs}]/gu, '\ufffd');
 }
 
 /** How many terminal columns a character takes, by the wide East Asian and emoji blocks; combining marks take none. */

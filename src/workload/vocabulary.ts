@@ -1,5 +1,6 @@
 import type { Errno } from '../base/errno.ts';
 import { type ByteCount, GIB, MIB } from '../base/units.ts';
+import type { FilesystemSettings } from './model.ts';
 
 /** The names that a workload may use, from those who own them: the checker itself imports neither engine nor oracle. */
 export interface Vocabulary {
@@ -15,6 +16,15 @@ export interface Vocabulary {
   /** First words of the names of tasks that the engine itself starts: `ordered-extent`, `writeback` … */
   readonly engineTasks?: readonly string[];
   readonly limits?: Limits;
+  /** What mkfs would refuse of settings that are sound in themselves. */
+  readonly refusals?: (settings: FilesystemSettings) => readonly FilesystemRefusal[];
+}
+
+export interface FilesystemRefusal {
+  /** Keys below `filesystem`: `['devices', 1]`, `['block-groups', 'data']`. */
+  readonly at: readonly (string | number)[];
+  readonly message: string;
+  readonly hint: string | null;
 }
 
 export interface FixWord {

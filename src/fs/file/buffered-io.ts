@@ -1,7 +1,8 @@
-import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
+import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
+import { commitTransaction } from '../transaction/commit.ts';
 import { readVerified } from './data-checksum.ts';
 import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { ExtentMap } from './extent-map.ts';
@@ -9,10 +10,9 @@ import { readInlineData } from './file-extent-items.ts';
 import { checkWriteEnd, zerosUpTo } from './file-limits.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { updateInode } from './inode-items.ts';
 import { waitForOrderedExtent } from './ordered-completion.ts';
 import { PAGE_SIZE, type Page } from './page-cache.ts';
-import { DIRTY_BYTES_MAX, flushRange, writeBackFile } from './writeback.ts';
+import { DIRTY_BYTES_MAX, writeBackFile } from './writeback.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -137,7 +137,8 @@ function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Arra
 function* reserveForPage(files: Files, inode: Inode, index: number): Task<void> {
   const page = inode.pages.find(index);
   if (page?.isDirty || hasRoomForPage(files)) return;
-  yield* files.regainSpace();
+  // What was freed since the last commit is not to be had before the next one.
+  yield* commitTransaction(files.fs);
   if (!hasRoomForPage(files)) throw new FsError('ENOSPC', `no space for a page of inode ${inode.number}`);
 }
 
@@ -164,17 +165,25 @@ function* writePage(files: Files, inode: Inode, index: number, at: number, bytes
 }
 
 /**
- * Zeroes the rest of the page that holds `offset`, as a truncate or a write beyond the end of the file must: later the
- * file may grow over it. Nothing to do at a page's edge. The caller holds the inode's lock.
+ * Zeroes the rest of the page that holds `offset`, as a truncate or a write beyond the end of the file must: the file
+ * may grow over it later. A cached page cannot be trusted to be zero on disk, so it is written in any case, unless the
+ * file has a hole there. Nothing to do at a page's edge. The caller holds the inode's lock.
  */
 export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task<void> {
   const within = offset % PAGE_SIZE;
   if (within === 0) return;
   const index = Math.floor(offset / PAGE_SIZE);
+  yield* reserveForPage(files, inode, index);
   const held = yield* lockPages(inode, index, index + 1);
   try {
-    const page = inode.pages.find(index) ?? (yield* readPage(files, inode, index));
-    if (isZero(page.bytes.subarray(within))) return;
+    let page = inode.pages.find(index);
+    if (page?.isDirty !== true) {
+      const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
+      const isHole = map.isHole;
+      putExtentMap(map);
+      if (isHole) return;
+      page ??= yield* readPage(files, inode, index);
+    }
     inode.pages.touchBytes();
     page.bytes.fill(0, within);
     if (inode.pages.markDirty(page)) files.inodes.changeDelayedAllocation(PAGE_SIZE);

@@ -65,6 +65,7 @@ export function* directRead(files: Files, inode: Inode, offset: number, length: 
   const held: Held[] = [];
   inode.directIo.add(1);
   try {
+    if (offset === 0 && files.mutations.has('wrong-errno')) throw new FsError('ENODATA', 'a seeded bug');
     const size = inode.size;
     if (length === 0 || offset >= size) return NOTHING;
     const end = Math.min(offset + length, size);

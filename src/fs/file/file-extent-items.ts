@@ -1,4 +1,5 @@
-import type { FileOffset, InodeNumber, LogicalAddress } from '../../base/units.ts';
+import type { DataOwner } from '../transaction/delayed-references.ts';
+import type { ByteCount, FileOffset, InodeNumber, LogicalAddress } from '../../base/units.ts';
 import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import { viewOf } from '../../base/bytes.ts';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
@@ -29,7 +30,7 @@ import { KEY_TYPE } from '../format/key.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { type Cursor, findItem, searchTree } from '../tree/cursor.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
-import { addDataReference, dropDataReference } from '../transaction/delayed-refs.ts';
+import { addDataReference, dropDataReference } from '../transaction/run-delayed-references.ts';
 import { COMPRESSED, ExtentMap, PREALLOC, VACANCY } from './extent-map.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
@@ -166,7 +167,7 @@ function* cutItem(
     setFileExtentNumBytes(viewOf(bytes), 0, itemEndOffset - end);
     yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, end);
     cursor.insert({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end }, bytes);
-    if (address !== 0) addReference(handle, inode, itemStart - offset, address, diskLength);
+    if (address !== 0) addDataReference(handle, extentAt(address, diskLength), ownerOf(inode, itemStart - offset), 'add');
   } else if (keepsLeft) {
     setFileExtentNumBytes(view, at, start - itemStart);
   } else if (keepsRight) {
@@ -175,7 +176,7 @@ function* cutItem(
     cursor.rekey({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end });
   } else {
     cursor.remove();
-    if (address !== 0) dropReference(handle, inode, itemStart - offset, address, diskLength);
+    if (address !== 0) dropDataReference(handle, address, diskLength, ownerOf(inode, itemStart - offset));
   }
 }
 
@@ -199,7 +200,7 @@ export function* insertFileExtent(
   setFileExtentDiskNumBytes(view, at, length);
   setFileExtentNumBytes(view, at, length);
   inode.changeAllocatedBytes(length);
-  addReference(handle, inode, start, address, length);
+  addDataReference(handle, extentAt(address, length), ownerOf(inode, start), 'new');
 }
 
 /** A copy of the inode's inline data, or null when its first extent is none. */
@@ -210,4 +211,13 @@ export function* readInlineData(files: Files, inode: Inode): Task<Uint8Array | n
     throw new FsError('EOPNOTSUPP', `inode ${inode.number}: compressed inline data`);
   }
   return item.slice(FILE_EXTENT_INLINE_HEAD_SIZE);
+}
+
+/** The file as the owner of an extent whose byte 0 corresponds to file offset `offset`. */
+function ownerOf(inode: Inode, offset: FileOffset): DataOwner {
+  return { tree: inode.tree.id, inode: inode.number, offset };
+}
+
+function extentAt(logical: LogicalAddress, length: ByteCount): { logical: LogicalAddress; length: ByteCount } {
+  return { logical, length };
 }

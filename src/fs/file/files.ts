@@ -1,4 +1,4 @@
-import type { World } from '../../task/world.ts';
+import type { Mutex, World } from '../../task/world.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type ExtentMapRules, extentMapRulesOf } from './extent-map-rules.ts';
@@ -14,6 +14,8 @@ export class Files {
   readonly tree: Tree;
   readonly rules: ExtentMapRules;
   readonly inodes: InodeCache;
+  /** One rename at a time, so that directories stay a tree. */
+  readonly renameLock: Mutex;
   /** May the piece of a split extent map be allocated? */
   readonly maySplit: MayAllocate;
 
@@ -25,6 +27,7 @@ export class Files {
     this.tree = fs.trees.fs;
     this.rules = extentMapRulesOf(fs.fixes);
     this.inodes = new InodeCache(world);
+    this.renameLock = world.mutex('rename', 0);
     this.maySplit = () => world.mayFail('split-extent-map') === null;
   }
 }

@@ -53,12 +53,14 @@ export class Inode {
   /** Transaction that changed it last. */
   lastTransaction: Generation = 0;
   private readonly world: World;
+  /** What points about extent maps are `on`. */
+  readonly mapsId: ResourceId;
   private readonly id: ResourceId;
-  private readonly mapsId: ResourceId;
   private readonly extentMaps: ExtentMapTree;
   private readonly item: Uint8Array;
   private readonly view: DataView;
   private sizeNow: number;
+  private changedSinceWritten = false;
   /** Counts failed writes of data: an open file that saw fewer has one to report. */
   private writeErrors = 0;
   private lastWriteError: Errno | null = null;
@@ -167,9 +169,16 @@ export class Inode {
     return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
   }
 
+  /** The item on disk is older than what is in memory. */
+  get isUnwritten(): boolean {
+    this.world.touch(this.id, 'read');
+    return this.changedSinceWritten;
+  }
+
   /** Content changed, or attributes only. */
   touchTimes(content: boolean): void {
     this.world.touch(this.id, 'write');
+    this.changedSinceWritten = true;
     const now = this.world.now();
     writeNanoseconds(this.view, CTIME_AT, now);
     if (!content) return;
@@ -181,6 +190,7 @@ export class Inode {
   itemFor(generation: Generation): Uint8Array {
     this.world.touch(this.id, 'write');
     writeU64(this.view, TRANSID_AT, generation);
+    this.changedSinceWritten = false;
     this.lastTransaction = generation;
     return this.item;
   }

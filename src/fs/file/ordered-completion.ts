@@ -9,7 +9,7 @@ import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';
 import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { writeInodeItem } from './inode-items.ts';
+import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
 
 /** A commit that waits for other writers lets completions in: it may be waiting for their data. */
@@ -83,16 +83,6 @@ function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ord
   }
   yield* insertChecksums(handle, ordered.diskStart, ordered.checksums);
   yield* unpinExtentMap(files, inode, ordered.start, ordered.length, handle.generation);
-}
-
-/**
- * Moves the size on disk as far as all data before it is on disk too, never backwards: a crash must not show a hole
- * where data was still on its way. `done`: the ordered extent whose items are being written, if any.
- */
-export function updateDiskSize(inode: Inode, done: OrderedExtent | null): void {
-  const firstUnwritten = Math.min(inode.ordered.firstStart(done), inode.pages.firstUnwrittenByte());
-  const size = Math.min(inode.size, Math.max(inode.diskSize, firstUnwritten));
-  if (size !== inode.diskSize) inode.setDiskSize(size);
 }
 
 function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {

@@ -140,7 +140,8 @@ function* writeRootItem(handle: TransactionHandle, tree: Tree): Task<void> {
   const item = tree.rootItem.slice();
   const view = viewOf(item);
   const { root } = tree;
-  setRootItemNode(view, 0, { bytenr: root.address, level: root.level, generation: root.generation });
+  const generation = handle.fs.mutations.has('stale-parent-generation') ? root.generation - 1 : root.generation;
+  setRootItemNode(view, 0, { bytenr: root.address, level: root.level, generation });
   setRootItemBytesUsed(view, 0, tree.bytesUsed);
   tree.rootItem = item;
   const key = { objectid: tree.id, type: KEY_TYPE.ROOT_ITEM, offset: tree.rootKeyOffset };

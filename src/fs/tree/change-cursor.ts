@@ -1,5 +1,4 @@
 import { assert } from '../../base/assert.ts';
-import { writeU64 } from '../../base/bytes.ts';
 import { DONE, type Task } from '../../task/task.ts';
 import { resource } from '../../task/resource.ts';
 import type { Held } from '../../task/world.ts';
@@ -185,6 +184,7 @@ export class ChangeCursor extends Cursor {
     const slot = this.slots[0]!;
     const count = leaf.count;
     const capacity = leafCapacity(this.fs.nodeSize);
+    if (this.pushToLeftSibling(need)) return;
     this.requireBlocksToSplit();
     this.growRootIfNeeded(0);
     if (slot === count) {
@@ -205,6 +205,26 @@ export class ChangeCursor extends Cursor {
     if (slot === 0) return;
     this.addRightSibling(0, this.createBlock(0));
     this.slots[0] = 0;
+  }
+
+  /**
+   * Makes room by moving items before the cursor into the left sibling, so that growing files in the middle of a tree
+   * leave full leaves behind. Only into a block that this transaction has copied anyway.
+   */
+  private pushToLeftSibling(need: number): boolean {
+    if (this.blocks.length < 2 || this.slots[1]! === 0) return false;
+    const leaf = this.blocks[0]!;
+    const left = this.childInMemory(this.blocks[1]!, this.slots[1]! - 1);
+    if (left === null || !isOwn(left, this.change)) return false;
+    const room = leafFreeBytes(left.view);
+    let howMany = Math.min(this.slots[0]!, leaf.count - 1);
+    while (howMany > 0 && leafBytesOf(leaf, 0, howMany) > room) howMany--;
+    if (howMany === 0 || leafFreeBytes(leaf.view) + leafBytesOf(leaf, 0, howMany) < need) return false;
+    appendItems(left, leaf, 0, howMany);
+    closeItems(leaf, 0, howMany);
+    this.slots[0]! -= howMany;
+    this.fixLowKeys(0);
+    return true;
   }
 
   /** Two splits of a leaf may split two nodes on each level and grow the tree. */
@@ -477,9 +497,7 @@ function copyTreeBlock(
     tree.root = copy;
     change.noteRoot(tree);
   } else {
-    const stale = change.fs.mutations.has('stale-parent-generation');
     setPointer(parent.view, slot, address, change.generation);
-    if (stale) writeU64(parent.view, HEADER_SIZE + slot * KEY_POINTER_SIZE + 25, change.generation - 1);
   }
   change.freeTreeBlock(tree, block);
   return copy;

@@ -1,5 +1,5 @@
-import { explainStamp, nameOfOperation, type OperationId, operationId, readStamps } from '../../base/stamp.ts';
 import { showRange } from '../../base/range.ts';
+import { explainStamp, nameOfOperation, type OperationId, operationId, readStamps } from '../../base/stamp.ts';
 import { alignDown, type ByteCount } from '../../base/units.ts';
 import { type Call, nameOf, precedes } from '../history/calls.ts';
 import type { Violation } from '../law.ts';
@@ -94,7 +94,7 @@ function expectation(part: Unexplained, background: Background): string {
     const { initial, tasks } = background;
     if (initial === null) return 'what was there before the run';
     const known = initial.subarray(part.start, part.end);
-    return `what was there before the run: ${explainStamp(known, part.start, (id) => nameOfOperation(id, tasks)) }`;
+    return `what was there before the run: ${explainStamp(known, part.start, (id) => nameOfOperation(id, tasks))}`;
   }
   return parts.length === 1 ? parts[0]! : `in a legal order: ${parts.join(', ')}`;
 }

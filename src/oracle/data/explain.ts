@@ -113,7 +113,9 @@ function makeSegment(
   sectorSize: ByteCount,
 ): Segment {
   const touching = seen.filter((change) => change.start < end && change.end > start);
-  const optional = new Set(touching.filter((change) => change.isOptional || isHidable(change, touching, start, sectorSize)));
+  const optional = new Set(
+    touching.filter((change) => change.isOptional || isHidable(change, touching, start, sectorSize)),
+  );
   const isCertain = (change: Change) => reader === null || precedes(change.call, reader);
 
   // What was certainly and wholly overwritten, in real time, cannot show any more.
@@ -225,9 +227,7 @@ function matchesChange(change: Change, sighting: Sighting, ranges: readonly File
 function matchesInitial(initial: Uint8Array, sighting: Sighting, start: FileOffset, end: FileOffset): boolean {
   const { bytes, offset } = sighting;
   const known = Math.max(start, Math.min(end, initial.length));
-  return (
-    sameRange(bytes, start - offset, initial, start, known - start) && isZero(bytes, known - offset, end - offset)
-  );
+  return sameRange(bytes, start - offset, initial, start, known - start) && isZero(bytes, known - offset, end - offset);
 }
 
 function sameRange(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number, length: ByteCount): boolean {

@@ -13,7 +13,8 @@ export function compareNames(ending: ReadonlyMap<string, Identity>, after: Image
     if (kind === undefined) violations.push(missing(path, identity));
     else if (identity.kind !== 'unknown' && kind !== identity.kind) violations.push(otherKind(path, identity, kind));
   }
-  for (const path of [...found.keys()].sort()) if (!ending.has(path)) violations.push(unexpected(path, found.get(path)!));
+  for (const path of [...found.keys()].sort())
+    if (!ending.has(path)) violations.push(unexpected(path, found.get(path)!));
   return violations;
 }
 

@@ -43,7 +43,7 @@ export function fileHistories(
   const histories = new Map<Identity, FileHistory>();
   for (const call of calls) {
     if (call.kind !== 'read' && call.kind !== 'write' && call.kind !== 'truncate') continue;
-    if (call.kind === 'read' && !call.succeeded) continue;
+    if ((call.kind === 'read' && !call.succeeded) || foundNothing(call)) continue;
     const identities = identitiesOf(call, calls, namespace);
     for (const identity of identities) {
       let history = histories.get(identity);
@@ -56,6 +56,12 @@ export function fileHistories(
     }
   }
   return [...histories.values()];
+}
+
+/** It failed before it got to any file. */
+function foundNothing(call: Call): boolean {
+  const error = call.record.result?.error ?? null;
+  return error === 'ENOENT' || error === 'ENOTDIR' || error === 'EISDIR' || error === 'EBADF';
 }
 
 /** The files that a call may have been about. */

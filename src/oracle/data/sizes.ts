@@ -27,7 +27,8 @@ export function placementsOf(history: FileHistory): Placement[] | null {
   const sizing = isCut ? changes : changes.filter((change) => change.isAppend || change.end > initial.length);
   if (sizing.length === 0) return [fixedSize(changes, initial)];
   if (initial === null) return appends.length > 0 ? null : [{ changes, sizesFor: () => null }];
-  if (appends.some((append) => append.isOptional)) return null;
+  // One that failed may have left any part of itself, and everything after it anywhere.
+  if (appends.some((append) => !append.call.succeeded)) return null;
 
   const calls = [...new Set(sizing.map((change) => change.call))];
   const byCall = new Map(calls.map((call) => [call, sizing.filter((change) => change.call === call)]));
@@ -47,7 +48,7 @@ export function placementsOf(history: FileHistory): Placement[] | null {
     if (placements.size > PLACEMENTS_MAX) return null;
   }
   return [...placements.values()].map((offsets) => ({
-    changes: changes.map((change) => (change.isAppend ? moved(change, offsets[appends.indexOf(change)]!) : change)),
+    changes: changes.flatMap((change) => (change.isAppend ? moved(change, offsets[appends.indexOf(change)]) : change)),
     sizesFor: (call) => sizesSeen(orders, call, offsets),
   }));
 }
@@ -62,7 +63,7 @@ function resize(state: SizeState, changes: readonly Change[], appends: readonly 
   for (const change of changes) {
     states = states.flatMap((before) => {
       const after = resizeOnce(before, change, appends);
-      return change.isOptional && after.size !== before.size ? [before, after] : [after];
+      return change.isOptional && (change.isAppend || after.size !== before.size) ? [before, after] : [after];
     });
   }
   return states;
@@ -74,8 +75,9 @@ function resizeOnce(state: SizeState, change: Change, appends: readonly Change[]
   return { size: state.size + change.bytes.length, placed: [...state.placed, appends.indexOf(change), state.size] };
 }
 
-function moved(change: Change, offset: FileOffset): Change {
-  return { ...change, start: offset, end: offset + change.bytes.length };
+/** Empty for an append that went to another file. */
+function moved(change: Change, offset: FileOffset | undefined): Change[] {
+  return offset === undefined ? [] : [{ ...change, start: offset, end: offset + change.bytes.length }];
 }
 
 function sizesSeen(

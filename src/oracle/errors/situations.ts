@@ -1,9 +1,9 @@
 import type { Errno } from '../../base/errno.ts';
 import type { RunRecord } from '../../record/run-record.ts';
-import type { LawContext } from '../law.ts';
 import { type Call, isDirect, numberArgument, openerOf, precedes, textArgument } from '../history/calls.ts';
 import type { Faults } from '../history/faults.ts';
 import type { Namespace, PathState } from '../history/namespace.ts';
+import type { LawContext } from '../law.ts';
 import type { Situation } from './contracts.ts';
 
 const FILE_SIZE_MAX = 2 ** 63 - 1;

@@ -52,9 +52,7 @@ function agrees(map: KeptMap, at: number, extent: ImageExtent): boolean {
 
 function liesInChunk(map: KeptMap, chunks: readonly ImageChunk[]): boolean {
   const end = map.blockStart + map.blockLength;
-  return chunks.some(
-    (chunk) => chunk.isData && chunk.logical <= map.blockStart && end <= chunk.logical + chunk.length,
-  );
+  return chunks.some((chunk) => chunk.isData && chunk.logical <= map.blockStart && end <= chunk.logical + chunk.length);
 }
 
 function disagrees(kept: KeptMaps, map: KeptMap, place: Disagreement): Violation {

@@ -126,9 +126,7 @@ export class Namespace {
 
   private mayBeDirectory(path: string): boolean {
     if (this.initial === null || this.initial.get(path) === 'directory') return true;
-    return this.mutations.some(
-      (call) => call.kind === 'mkdir' && (call.path === path || this.mayBeMovedTo(path)),
-    );
+    return this.mutations.some((call) => call.kind === 'mkdir' && (call.path === path || this.mayBeMovedTo(path)));
   }
 
   private mayBeMovedTo(path: string): boolean {
@@ -187,7 +185,8 @@ export class Namespace {
     const parent = parentOf(path);
     if (parent === null) return 'missing';
     const above = this.lookup(names, parent);
-    if (above === null) return this.stateOf(names, parent) === 'parent-is-file' ? 'parent-is-file' : this.aboveMissing(names, parent);
+    if (above === null)
+      return this.stateOf(names, parent) === 'parent-is-file' ? 'parent-is-file' : this.aboveMissing(names, parent);
     if (above.kind === 'unknown') return 'unknown';
     return above.kind === 'directory' ? 'missing' : 'parent-is-file';
   }

@@ -49,13 +49,15 @@ export function judgeOutput(exitCode: number, output: string): JudgeReport {
   }
   const lines = output.split('\n').map((line) => line.trim());
   const complaint = lines.find((line) => /\bwarning\b|^error\b/i.test(line));
-  if (exitCode === 0 && complaint === undefined) return { judge: JUDGE, verdict: 'clean', reason: 'no complaint', output };
+  if (exitCode === 0 && complaint === undefined)
+    return { judge: JUDGE, verdict: 'clean', reason: 'no complaint', output };
   return { judge: JUDGE, verdict: 'faulty', reason: complaint ?? worstLine(lines, exitCode), output };
 }
 
 /** Plain findings are not marked as errors: the first line that is none of the progress report. */
 function worstLine(lines: readonly string[], exitCode: number): string {
-  const routine = /^(\[\d+\/\d+\]|Opening filesystem|Checking filesystem|UUID:|cache and super|found \d+ bytes|total |btree space|file data|referenced |$)/;
+  const routine =
+    /^(\[\d+\/\d+\]|Opening filesystem|Checking filesystem|UUID:|cache and super|found \d+ bytes|total |btree space|file data|referenced |$)/;
   return lines.find((line) => !routine.test(line)) ?? `exit code ${exitCode}`;
 }
 

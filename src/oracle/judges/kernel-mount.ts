@@ -100,7 +100,8 @@ async function judgeAttached(
 
   if (loops.devices.length > 1) await scanDevices(loops.devices);
   const check = await checkPath(loops.devices[newest]!);
-  if (check.verdict === 'faulty') return faulty([`btrfs check after the kernel's write: ${check.reason}`], check.output);
+  if (check.verdict === 'faulty')
+    return faulty([`btrfs check after the kernel's write: ${check.reason}`], check.output);
   if (check.verdict === 'not-judged') findings.notes.push(check.reason);
   const done = `mounted, ${expectedFiles.length} files read back, unmounted`;
   return { judge: JUDGE, verdict: 'clean', reason: [done, ...findings.notes].join('; '), output: check.output };
@@ -173,7 +174,9 @@ async function unmount(mountPoint: string, findings: Findings): Promise<void> {
   const result = await runCommand('umount', [mountPoint], { timeoutMs: TIMEOUT_MS });
   if (result.kind === 'ended' && result.exitCode === 0) return;
   await runCommand('umount', ['--lazy', mountPoint], { timeoutMs: TIMEOUT_MS });
-  findings.notes.push(`the unmount had to be lazy (${result.kind === 'ended' ? firstLine(result.output) : result.kind})`);
+  findings.notes.push(
+    `the unmount had to be lazy (${result.kind === 'ended' ? firstLine(result.output) : result.kind})`,
+  );
 }
 
 function faulty(faults: readonly string[], output: string): JudgeReport {
@@ -185,6 +188,8 @@ async function kernelLog(devices: readonly string[]): Promise<string> {
   const result = await runCommand('dmesg', [], { timeoutMs: TIMEOUT_MS });
   if (result.kind !== 'ended') return '';
   const names = devices.map((device) => device.replace('/dev/', ''));
-  const about = result.output.split('\n').filter((line) => names.some((name) => new RegExp(`\\b${name}\\b`).test(line)));
+  const about = result.output
+    .split('\n')
+    .filter((line) => names.some((name) => new RegExp(`\\b${name}\\b`).test(line)));
   return about.slice(-20).join('\n');
 }

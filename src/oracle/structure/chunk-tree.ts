@@ -119,7 +119,8 @@ function checkChunk(chunk: Chunk, sup: Superblock, where: FaultPlace, faults: Fa
   const { view, at, type } = chunk;
   const wrong = (fault: string, what: string, have: unknown, expect?: unknown) =>
     faults.error('chunk', { start: chunk.start, ...where }, fault, what, have, expect);
-  if (chunk.start < 0 || chunk.start % SECTOR !== 0) wrong('chunk-start', 'start is not a multiple of 4096', chunk.start);
+  if (chunk.start < 0 || chunk.start % SECTOR !== 0)
+    wrong('chunk-start', 'start is not a multiple of 4096', chunk.start);
   if (chunk.length <= 0 || chunk.length % SECTOR !== 0) {
     wrong('chunk-length', 'length is not a positive multiple of 4096', chunk.length);
   }
@@ -168,7 +169,8 @@ function checkGroupType(type: number, sup: Superblock, wrong: Complain): void {
 
 function checkStripeCount(chunk: Chunk, wrong: Complain): void {
   const { type, stripes, subStripes } = chunk;
-  const bad = (expect: string) => wrong('chunk-stripe-count', 'number of stripes does not fit the profile', stripes, expect);
+  const bad = (expect: string) =>
+    wrong('chunk-stripe-count', 'number of stripes does not fit the profile', stripes, expect);
   if (type & GROUP.RAID10) {
     if (subStripes !== 2) wrong('chunk-sub-stripes', 'sub_stripes is wrong', subStripes, 2);
     if (stripes < 2 || stripes % 2 !== 0) bad('an even number');
@@ -209,7 +211,14 @@ export function readSystemChunks(sup: Superblock, faults: FaultCollector): Chunk
     const start = readU64(view, at + 9);
     if (objectid !== FIRST_CHUNK_TREE_OBJECTID || type !== TYPE.CHUNK_ITEM) {
       const have = showKey(objectid, type, start);
-      faults.error('superblock', place, 'sys-chunk-array', 'the key is not that of a chunk', have, '(256 CHUNK_ITEM …)');
+      faults.error(
+        'superblock',
+        place,
+        'sys-chunk-array',
+        'the key is not that of a chunk',
+        have,
+        '(256 CHUNK_ITEM …)',
+      );
       break;
     }
     const stripes = view.getUint16(at + KEY_SIZE + 44, true);

@@ -37,7 +37,14 @@ export class CsumTreeVisitor implements ItemVisitor {
       return;
     }
     if (size === 0 || size % CSUM_BYTES !== 0) {
-      faults.item(block, slot, 'csum-item-size', 'not a whole number of checksums', size, `a multiple of ${CSUM_BYTES}`);
+      faults.item(
+        block,
+        slot,
+        'csum-item-size',
+        'not a whole number of checksums',
+        size,
+        `a multiple of ${CSUM_BYTES}`,
+      );
     }
     const sectors = Math.floor(size / CSUM_BYTES);
     if (offset < this.#lastEnd) {

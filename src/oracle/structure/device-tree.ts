@@ -121,7 +121,14 @@ function checkDeviceTotals(facts: VolumeFacts, faults: FaultCollector): void {
       faults.error('device', { devid: device.id }, 'device-missing', 'no image of this device was given');
     } else if (device.total > image.size) {
       const what = 'total_bytes is more than the device has';
-      faults.error('device', { devid: device.id, ...device.place }, 'dev-item-total-bytes', what, device.total, image.size);
+      faults.error(
+        'device',
+        { devid: device.id, ...device.place },
+        'dev-item-total-bytes',
+        what,
+        device.total,
+        image.size,
+      );
     }
   }
   if (count !== present) {
@@ -248,6 +255,13 @@ function checkDeviceExtent(
   }
   if (before !== null && before.device === extent.device && before.offset + before.length > extent.offset) {
     const what = 'overlaps the device extent before';
-    faults.error('device extent', place, 'dev-extent-overlap', what, extent.offset, `≥ ${before.offset + before.length}`);
+    faults.error(
+      'device extent',
+      place,
+      'dev-extent-overlap',
+      what,
+      extent.offset,
+      `≥ ${before.offset + before.length}`,
+    );
   }
 }

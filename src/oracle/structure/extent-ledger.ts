@@ -62,17 +62,14 @@ export class Extent {
     const list = this.references;
     if (list.length <= LINEAR_MAX) {
       for (const known of list) {
-        if (
-          known.root === root &&
-          known.type === type &&
-          known.objectid === objectid &&
-          known.offset === offset
-        ) {
+        if (known.root === root && known.type === type && known.objectid === objectid && known.offset === offset) {
           return known;
         }
       }
     } else {
-      this.#index ??= new Map(list.map((known) => [keyOf(known.type, known.root, known.objectid, known.offset), known]));
+      this.#index ??= new Map(
+        list.map((known) => [keyOf(known.type, known.root, known.objectid, known.offset), known]),
+      );
       const known = this.#index.get(keyOf(type, root, objectid, offset));
       if (known !== undefined) return known;
     }
@@ -111,6 +108,11 @@ export class ExtentLedger {
 
   find(start: number): Extent | undefined {
     return this.#extents.get(start);
+  }
+
+  /** The tree blocks that walks have come to. */
+  *visited(): Iterable<Extent> {
+    for (const extent of this.#extents.values()) if (extent.visited) yield extent;
   }
 
   /** Compares both sides of every extent. */

@@ -255,7 +255,14 @@ export class ExtentTreeVisitor implements ItemVisitor {
       const sameType = type === lastType;
       if (type < lastType || (sameType && (high > lastHigh || (high === lastHigh && low >= lastLow)))) {
         const what = 'inline references are not in order';
-        this.#faults.item(block, slot, 'inline-ref-order', what, typeName(type), 'types ascending, then hashes descending');
+        this.#faults.item(
+          block,
+          slot,
+          'inline-ref-order',
+          what,
+          typeName(type),
+          'types ascending, then hashes descending',
+        );
       }
       lastType = type;
       lastHigh = high;
@@ -391,7 +398,14 @@ export function checkSpace(facts: SpaceFacts, faults: FaultCollector): void {
   for (const [i, group] of groups.entries()) {
     total += sums[i]!;
     if (group.used === sums[i]) continue;
-    faults.error('block group', group.place, 'block-group-used', 'used is not the sum of its extents', group.used, sums[i]);
+    faults.error(
+      'block group',
+      group.place,
+      'block-group-used',
+      'used is not the sum of its extents',
+      group.used,
+      sums[i],
+    );
   }
   const used = readU64(sup.view, SUPER.bytesUsed);
   if (used !== total) {
@@ -407,7 +421,14 @@ function extentPlace(extent: Extent): FaultPlace {
 function checkExtentInGroup(extent: Extent, end: number, group: BlockGroup, faults: FaultCollector): void {
   if (end > group.start + group.length) {
     const what = 'reaches beyond its block group';
-    faults.error('extent', extentPlace(extent), 'extent-beyond-block-group', what, end, `≤ ${group.start + group.length}`);
+    faults.error(
+      'extent',
+      extentPlace(extent),
+      'extent-beyond-block-group',
+      what,
+      end,
+      `≤ ${group.start + group.length}`,
+    );
   }
   let wanted: number = GROUP.DATA;
   if (extent.isTree) wanted = extent.owner === TREE.CHUNK && extent.readable ? GROUP.SYSTEM : GROUP.METADATA;
@@ -415,7 +436,14 @@ function checkExtentInGroup(extent: Extent, end: number, group: BlockGroup, faul
   // Tree blocks that no tree leads to have no known owner.
   if (extent.isTree && !extent.readable && group.flags & GROUP.SYSTEM) return;
   const what = `a ${extent.isTree ? `block of tree ${extent.owner}` : 'data extent'} in a block group of another type`;
-  faults.error('extent', extentPlace(extent), 'extent-in-wrong-block-group', what, hex(group.flags), `with ${hex(wanted)}`);
+  faults.error(
+    'extent',
+    extentPlace(extent),
+    'extent-in-wrong-block-group',
+    what,
+    hex(group.flags),
+    `with ${hex(wanted)}`,
+  );
 }
 
 function checkGroupsAgainstChunks(groups: readonly BlockGroup[], chunks: ChunkMap, faults: FaultCollector): void {

@@ -202,7 +202,8 @@ export class FileExtentChecker {
       }
     }
     if (block.first) this.countReference(block, slot, inode, offset, at);
-    if (block.first) this.#checkCsums(block, slot, compression, type, diskStart, diskLength, extentOffset, length, csums);
+    if (block.first)
+      this.#checkCsums(block, slot, compression, type, diskStart, diskLength, extentOffset, length, csums);
   }
 
   /** The extent item's side of a regular file extent: it exists, has this length, and refers back. */
@@ -274,7 +275,14 @@ export class FileExtentChecker {
     }
     if (ramBytes > COMPRESSED_EXTENT_MAX || diskLength > COMPRESSED_EXTENT_MAX) {
       const what = 'a compressed extent is too long';
-      faults.item(block, slot, 'file-extent-compressed-size', what, Math.max(ramBytes, diskLength), COMPRESSED_EXTENT_MAX);
+      faults.item(
+        block,
+        slot,
+        'file-extent-compressed-size',
+        what,
+        Math.max(ramBytes, diskLength),
+        COMPRESSED_EXTENT_MAX,
+      );
     }
   }
 
@@ -301,7 +309,8 @@ export class FileExtentChecker {
         faults.item(block, slot, 'csum-on-prealloc', 'preallocated space has checksums', covered, 0);
       }
     } else if (rule === 'forbidden') {
-      if (covered > 0) faults.item(block, slot, 'csum-on-nodatasum', 'data of a NODATASUM inode has checksums', covered, 0);
+      if (covered > 0)
+        faults.item(block, slot, 'csum-on-nodatasum', 'data of a NODATASUM inode has checksums', covered, 0);
     } else if (covered < bytes) {
       faults.item(block, slot, 'csum-missing', 'written data lacks checksums', covered, bytes);
     }

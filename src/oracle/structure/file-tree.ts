@@ -54,7 +54,7 @@ export class FileTreeVisitor implements ItemVisitor {
   #slot = 0;
   #size = 0;
   #nbytes = 0;
-  #links = 0;
+  #nlink = 0;
   #mode = 0;
   #flags = 0;
   #references = 0;
@@ -116,7 +116,9 @@ export class FileTreeVisitor implements ItemVisitor {
     }
     for (const inode of this.#orphans) {
       if (this.#unlinked.has(inode)) continue;
-      this.#inodeError(inode, 'orphan-item-wrong', 'an orphan item for an inode that is linked or does not exist');
+      // Linux leaves one behind when a crash cuts an eviction, and drops it at the next mount.
+      const what = 'an orphan item for an inode that is linked or does not exist';
+      this.#faults.warn('inode', { tree: this.#tree, inode }, 'orphan-item-wrong', what);
     }
     this.#checkDirectoryPaths();
   }
@@ -150,7 +152,7 @@ export class FileTreeVisitor implements ItemVisitor {
     this.#hasItem = true;
     this.#size = readU64(view, at + 16);
     this.#nbytes = readU64(view, at + 24);
-    this.#links = view.getUint32(at + 40, true);
+    this.#nlink = view.getUint32(at + 40, true);
     this.#mode = view.getUint32(at + 52, true);
     this.#flags = view.getUint32(at + 64, true);
     faults.counts.inodes++;
@@ -240,7 +242,6 @@ export class FileTreeVisitor implements ItemVisitor {
         const what = 'the top directory is named by something else than itself';
         this.#faults.item(block, slot, 'top-directory-ref', what, parent, '256 ".."');
       }
-      if (this.#isDirectory) this.#parents.set(inode, inode);
       return;
     }
     this.#checkNameBytes(block, slot, name);
@@ -292,7 +293,8 @@ export class FileTreeVisitor implements ItemVisitor {
       const transid = readU64(view, cursor + 17);
       if ((transid < 0 || transid > this.#sup.generation) && block.first) {
         const what = 'transid of an entry is from the future';
-        faults.item(block, slot, 'dir-item-transid', what, transid, `≤ ${this.#sup.generation}`);
+        // mkfs.btrfs --rootdir writes whatever was in its memory there.
+        faults.warnItem(block, slot, 'dir-item-transid', what, transid, `≤ ${this.#sup.generation}`);
       }
       const type = view.getUint8(cursor + 29);
       if (isXattr) this.#xattr(block, slot, cursor, type);
@@ -311,7 +313,8 @@ export class FileTreeVisitor implements ItemVisitor {
     }
     const { view } = block;
     const location = readU64(view, at) !== 0 || view.getUint8(at + 8) !== 0 || readU64(view, at + 9) !== 0;
-    if (location) this.#faults.item(block, slot, 'xattr-location', 'an attribute leads somewhere', readU64(view, at), 0);
+    if (location)
+      this.#faults.item(block, slot, 'xattr-location', 'an attribute leads somewhere', readU64(view, at), 0);
   }
 
   #entry(
@@ -370,20 +373,22 @@ export class FileTreeVisitor implements ItemVisitor {
     if (!this.#hasItem) return;
     const inode = this.#inode;
     const kind = this.#mode >>> 12;
-    if (this.#links === 0) this.#unlinked.add(inode);
-    if (this.#links !== this.#references) {
-      this.#error('link-count', 'nlink is not the number of names', this.#links, this.#references);
+    if (this.#nlink === 0) this.#unlinked.add(inode);
+    if (this.#nlink !== this.#references) {
+      this.#error('link-count', 'nlink is not the number of names', this.#nlink, this.#references);
     }
     if (kind === MODE_DIRECTORY) {
-      if (this.#links > 1) this.#error('directory-link-count', 'a directory has more than one link', this.#links, 1);
+      if (this.#nlink > 1) this.#error('directory-link-count', 'a directory has more than one link', this.#nlink, 1);
       if (this.#size !== this.#nameBytes) {
         const what = 'size of a directory is not twice the length of its names';
         this.#error('directory-size', what, this.#size, this.#nameBytes);
       }
-      // An unlinked directory has no name to hang on; it is its own top.
-      if (this.#links === 0) this.#parents.set(inode, FIRST_FREE_OBJECTID);
+      // The top directory has no other name, and an unlinked one none to hang on.
+      if (inode === FIRST_FREE_OBJECTID || this.#nlink === 0) this.#parents.set(inode, FIRST_FREE_OBJECTID);
     }
-    if (this.#tally.bytes !== this.#nbytes) {
+    // mkfs.btrfs gives the top directory, as it did once all, one tree block as its size on disk.
+    const isTopDirectory = inode === FIRST_FREE_OBJECTID && this.#nbytes === this.#sup.nodeSize;
+    if (this.#tally.bytes !== this.#nbytes && !isTopDirectory) {
       this.#error('inode-nbytes', 'nbytes is not the sum of the file extents', this.#nbytes, this.#tally.bytes);
     }
     if (kind === MODE_SYMLINK) this.#checkSymlink();
@@ -395,6 +400,11 @@ export class FileTreeVisitor implements ItemVisitor {
     const tally = this.#tally;
     if (tally.inlineBytes < 0) {
       this.#error('symlink-target', 'a symlink without an inline target', 'none', 'inline data');
+    } else if (tally.inlineBytes === this.#size + 1) {
+      // mkfs.btrfs --rootdir stores the final NUL of the target; Linux reads as far as the size only.
+      const place = { tree: this.#tree, inode: this.#inode, block: this.#block, slot: this.#slot };
+      const what = 'target of a symlink is stored with one byte more';
+      this.#faults.warn('inode', place, 'symlink-size', what, this.#size, tally.inlineBytes);
     } else if (tally.inlineBytes !== this.#size) {
       this.#error('symlink-size', 'size of a symlink is not that of its target', this.#size, tally.inlineBytes);
     }
@@ -411,7 +421,7 @@ export class FileTreeVisitor implements ItemVisitor {
       const what = 'written data lies beyond the size of the file';
       if (this.#sup.has('NO_HOLES')) this.#error('file-extent-beyond-size', what, tally.writtenEnd, `≤ ${end}`);
     }
-    if (!this.#sup.has('NO_HOLES') && tally.contiguousEnd < end && this.#links > 0) {
+    if (!this.#sup.has('NO_HOLES') && tally.contiguousEnd < end && this.#nlink > 0) {
       const what = 'a hole without a file extent though the feature NO_HOLES is off';
       this.#error('file-extent-gap', what, tally.contiguousEnd, `≥ ${end}`);
     }
@@ -419,18 +429,16 @@ export class FileTreeVisitor implements ItemVisitor {
 
   /** Every directory hangs, by way of its parents, in the top directory. */
   #checkDirectoryPaths(): void {
-    const settled = new Set<number>([FIRST_FREE_OBJECTID]);
+    const seenFrom = new Map<number, number>([[FIRST_FREE_OBJECTID, 0]]);
     for (const start of this.#parents.keys()) {
-      const path: number[] = [];
       let inode = start;
-      while (!settled.has(inode)) {
-        path.push(inode);
-        settled.add(inode);
+      while (!seenFrom.has(inode)) {
+        seenFrom.set(inode, start);
         const parent = this.#parents.get(inode);
+        // A parent that is no directory was reported with the name.
         if (parent === undefined) break;
-        if (path.includes(parent) && path.length < PATH_LOOKBACK) {
+        if (seenFrom.get(parent) === start) {
           this.#inodeError(start, 'directory-cycle', 'the directory is above itself, not below the top');
-          break;
         }
         inode = parent;
       }
@@ -446,6 +454,3 @@ export class FileTreeVisitor implements ItemVisitor {
     this.#faults.error('inode', { tree: this.#tree, inode }, fault, what);
   }
 }
-
-/** Cycles longer than this are not looked for, so that a damaged tree of a million directories stays linear. */
-const PATH_LOOKBACK = 4096;

@@ -234,7 +234,15 @@ export const FILE_EXTENT_PREALLOC = 2;
 export const COMPRESSION_NAMES = ['none', 'zlib', 'lzo', 'zstd'] as const;
 export const COMPRESSED_EXTENT_MAX = 128 * 1024;
 
-export const MODE_TYPE = { FIFO: 1, CHARACTER: 2, DIRECTORY: 4, BLOCK: 6, REGULAR: 8, SYMLINK: 10, SOCKET: 12 } as const;
+export const MODE_TYPE = {
+  FIFO: 1,
+  CHARACTER: 2,
+  DIRECTORY: 4,
+  BLOCK: 6,
+  REGULAR: 8,
+  SYMLINK: 10,
+  SOCKET: 12,
+} as const;
 
 export function typeName(type: number): string {
   return TYPE_NAMES[type] ?? `UNKNOWN.${type}`;

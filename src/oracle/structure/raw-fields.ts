@@ -38,7 +38,10 @@ export function showUuid(view: DataView, at: number): string {
   let text = '';
   for (let i = 0; i < 16; i++) {
     if (i === 4 || i === 6 || i === 8 || i === 10) text += '-';
-    text += view.getUint8(at + i).toString(16).padStart(2, '0');
+    text += view
+      .getUint8(at + i)
+      .toString(16)
+      .padStart(2, '0');
   }
   return text;
 }

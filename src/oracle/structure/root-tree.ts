@@ -68,9 +68,17 @@ export class RootTreeVisitor implements ItemVisitor {
   readonly backward: RootReference[] = [];
   readonly orphans = new Set<number>();
   /** Leaves that hold file extents: counted once the extent tree is known. */
-  readonly fileExtents: { block: TreeBlock; slot: number; objectid: number; offset: number; at: number; size: number }[] =
-    [];
+  readonly fileExtents: {
+    block: TreeBlock;
+    slot: number;
+    objectid: number;
+    offset: number;
+    at: number;
+    size: number;
+  }[] = [];
   defaultSubvolume = -1;
+  /** There are trees that are not walked, and that may refer to extents. */
+  hasForeignRoots = false;
   readonly #sup: Superblock;
   readonly #faults: FaultCollector;
 
@@ -104,7 +112,8 @@ export class RootTreeVisitor implements ItemVisitor {
         this.#faults.leaveOut('a balance is recorded as unfinished: relocation trees were not judged');
         break;
       case TYPE.INODE_ITEM:
-        if (size !== INODE_ITEM_SIZE) this.#faults.item(block, slot, 'item-size', 'size of an inode item is wrong', size);
+        if (size !== INODE_ITEM_SIZE)
+          this.#faults.item(block, slot, 'item-size', 'size of an inode item is wrong', size);
         break;
       case TYPE.INODE_REF:
       case TYPE.UNTYPED:
@@ -128,6 +137,7 @@ export class RootTreeVisitor implements ItemVisitor {
       return;
     }
     if (id === TREE.TREE_RELOC || id === TREE.TREE_LOG) {
+      this.hasForeignRoots = true;
       faults.leaveOut(`${id === TREE.TREE_RELOC ? 'relocation' : 'log'} trees are listed in the root tree: not judged`);
       return;
     }
@@ -164,7 +174,8 @@ export class RootTreeVisitor implements ItemVisitor {
     if (root.bytenr <= 0 || root.bytenr % SECTOR !== 0) {
       faults.item(block, slot, 'root-bytenr', 'address of the root is not a multiple of 4096', root.bytenr);
     }
-    if (root.level >= LEVEL_MAX) faults.item(block, slot, 'root-level', 'level is too high', root.level, `< ${LEVEL_MAX}`);
+    if (root.level >= LEVEL_MAX)
+      faults.item(block, slot, 'root-level', 'level is too high', root.level, `< ${LEVEL_MAX}`);
     if (root.generation <= 0 || root.generation > max) {
       faults.item(block, slot, 'root-generation', 'generation is impossible', root.generation, `1 to ${max}`);
     }

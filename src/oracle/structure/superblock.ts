@@ -128,12 +128,7 @@ function readCopy(image: DiskImage, index: number, mirror: number, faults: Fault
   return copy;
 }
 
-function checkMirrors(
-  image: DiskImage,
-  primary: Superblock,
-  options: SuperblockOptions,
-  faults: FaultCollector,
-): void {
+function checkMirrors(image: DiskImage, primary: Superblock, options: SuperblockOptions, faults: FaultCollector): void {
   const size = Math.min(readU64(primary.view, SUPER.devItem + 8), image.size);
   for (let mirror = 1; mirror < SUPER_OFFSETS.length; mirror++) {
     if (SUPER_OFFSETS[mirror]! + SUPER_SIZE > size) continue;
@@ -146,10 +141,23 @@ function checkMirrors(
       faults.error('superblock', place, 'superblock-mirror-stale', what, copy.generation, primary.generation);
       continue;
     }
-    const different = firstDifference(copy.bytes, primary.bytes, (at) => at < 32 || (at >= 48 && at < 56));
+    // An fsync moves log_root in the primary only; the mirrors follow with the next commit.
+    const hasLog = readU64(primary.view, SUPER.logRoot) !== 0;
+    const ownField = (at: number) =>
+      at < 32 ||
+      (at >= SUPER.bytenr && at < SUPER.flags) ||
+      (hasLog && ((at >= SUPER.logRoot && at < SUPER.logRoot + 8) || at === SUPER.logRootLevel));
+    const different = firstDifference(copy.bytes, primary.bytes, ownField);
     if (different >= 0) {
       const what = `the mirror differs from the primary at byte ${different}`;
-      faults.error('superblock', place, 'superblock-mirror-differs', what, copy.bytes[different], primary.bytes[different]);
+      faults.error(
+        'superblock',
+        place,
+        'superblock-mirror-differs',
+        what,
+        copy.bytes[different],
+        primary.bytes[different],
+      );
     }
   }
 }
@@ -163,7 +171,14 @@ function checkSiblings(sorted: readonly Superblock[], options: SuperblockOptions
     const place = { image: other.image };
     if (!sameUuid(other.view, SUPER.fsid, newest.view, SUPER.fsid)) {
       const have = showUuid(other.view, SUPER.fsid);
-      faults.error('superblock', place, 'foreign-device', 'another file system', have, showUuid(newest.view, SUPER.fsid));
+      faults.error(
+        'superblock',
+        place,
+        'foreign-device',
+        'another file system',
+        have,
+        showUuid(newest.view, SUPER.fsid),
+      );
       continue;
     }
     if (seen.has(other.deviceId)) {
@@ -253,7 +268,13 @@ function checkFeatures(sup: Superblock, place: FaultPlace, faults: FaultCollecto
     const unknownHigh = view.getUint32(at + 4, true);
     if (unknown === 0 && unknownHigh === 0) continue;
     const what = `${name}_flags has unknown feature bits`;
-    faults.error('superblock', place, `superblock-${name.replace('_', '-')}`, what, hex(unknownHigh * 2 ** 32 + unknown));
+    faults.error(
+      'superblock',
+      place,
+      `superblock-${name.replace('_', '-')}`,
+      what,
+      hex(unknownHigh * 2 ** 32 + unknown),
+    );
     if (name === 'incompat') known = false;
   }
   for (const name of INCOMPAT_UNSUPPORTED) {
@@ -313,7 +334,8 @@ function checkRootPointers(sup: Superblock, place: FaultPlace, faults: FaultColl
     }
   }
   const generation = sup.generation;
-  if (generation <= 0) faults.error('superblock', place, 'superblock-generation', 'generation is wrong', generation, '≥ 1');
+  if (generation <= 0)
+    faults.error('superblock', place, 'superblock-generation', 'generation is wrong', generation, '≥ 1');
   const chunkGeneration = readU64(view, SUPER.chunkRootGeneration);
   if (chunkGeneration > generation || chunkGeneration <= 0) {
     const what = 'chunk_root_generation is wrong';

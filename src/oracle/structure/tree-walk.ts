@@ -18,6 +18,9 @@ import {
 import { compareKeysAt, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
 
+const HEADER_FLAG_WRITTEN = 1;
+const HEADER_FLAG_RELOC = 2;
+
 /** One tree block as the walk of one tree sees it. */
 export class TreeBlock {
   /** The tree being walked, not the owner in the header: a snapshot's walk meets blocks of its source. */
@@ -224,10 +227,10 @@ export class TreeWalker {
     }
     const flags = view.getUint32(HEADER.flags, true);
     const flagsHigh = view.getUint32(HEADER.flags + 4, true);
-    if ((flags & 1) === 0) {
+    if ((flags & HEADER_FLAG_WRITTEN) === 0) {
       this.#blockError(logical, level, 'block-flags', 'the WRITTEN flag is not set', hex(flags));
     }
-    if ((flags & ~3) !== 0 || (flagsHigh & 0xffffff) !== 0) {
+    if ((flags & ~(HEADER_FLAG_WRITTEN | HEADER_FLAG_RELOC)) !== 0 || (flagsHigh & 0xffffff) !== 0) {
       this.#blockError(logical, level, 'block-flags', 'unknown flags are set', `${hex(flagsHigh)} ${hex(flags)}`);
     }
     if (flagsHigh >>> 24 !== 1) {
@@ -267,6 +270,8 @@ export class TreeWalker {
       this.#blockError(logical, level, 'block-owner', 'owner is not the tree', block.owner, tree.id);
     }
     if (!tree.shareable || logical === tree.root) return;
+    // Relocation marks the blocks that it moves: for those the kernel always looks further.
+    if (block.view.getUint32(HEADER.flags, true) & HEADER_FLAG_RELOC) return;
     // The kernel takes a block younger than the last snapshot for its own and changes it without looking further.
     const shared = extent.isFullBackref || extent.refs > 1 || block.owner !== tree.id;
     if (shared && block.generation > tree.lastSnapshot) {
@@ -292,7 +297,8 @@ export class TreeWalker {
     }
     for (let slot = 1; slot < count; slot++) {
       const at = HEADER_SIZE + slot * KEY_POINTER_SIZE;
-      if (compareKeysAt(view, at - KEY_POINTER_SIZE, view, at) >= 0) this.#orderError(block, slot, at, KEY_POINTER_SIZE);
+      if (compareKeysAt(view, at - KEY_POINTER_SIZE, view, at) >= 0)
+        this.#orderError(block, slot, at, KEY_POINTER_SIZE);
     }
     const lastAt = HEADER_SIZE + (count - 1) * KEY_POINTER_SIZE;
     if (bound !== null && compareKeysAt(view, lastAt, bound, boundAt) >= 0) {

@@ -53,9 +53,7 @@ export class UuidTreeVisitor implements ItemVisitor {
       for (const id of entry.subvolumes) {
         const root = roots.get(id);
         const right =
-          root !== undefined &&
-          !root.isLegacy &&
-          uuidText(root.view, root.at + field, root.at + field + 8) === uuid;
+          root !== undefined && !root.isLegacy && uuidText(root.view, root.at + field, root.at + field + 8) === uuid;
         if (right) continue;
         const what = 'the entry leads to a subvolume that has another uuid or does not exist';
         faults.warn('leaf', entry.place, 'uuid-entry-wrong', what, `subvolume ${id}`);

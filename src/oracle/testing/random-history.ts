@@ -7,7 +7,10 @@ import { call, KIB4, type RecordSketch, stamp } from './records.ts';
  * A random run of a file system that is right by construction: operations of a few tasks overlap, every sector of a
  * write and every effect of another operation happens at once at some moment between its start and its end.
  */
-export function randomHistory(random: RandomStream, options: { readonly tasks: number; readonly calls: number }): RecordSketch {
+export function randomHistory(
+  random: RandomStream,
+  options: { readonly tasks: number; readonly calls: number },
+): RecordSketch {
   const files = new Map<string, Model>();
   const before: Record<string, Uint8Array> = {};
   for (const [index, path] of ['/f', '/g'].entries()) {

@@ -1,0 +1,269 @@
+import { AssertionFailure } from '../base/assert.ts';
+import type { Strategy } from '../inject/strategy.ts';
+import type { Law, Violation } from '../oracle/law.ts';
+import { LAWS } from '../oracle/laws.ts';
+import type { DiskImage } from '../record/image.ts';
+import type { OperationRecord, RunRecord } from '../record/run-record.ts';
+import type { ExploreStage, Workload } from '../workload/model.ts';
+import { Bench, type Execution, type ExecutionOptions, SetupFailed } from './bench.ts';
+import { ExpectationTally, showExpectation } from './expectation.ts';
+import { foldHash, HASH_START, showHash } from './rolling-hash.ts';
+import type { SettingPlan } from './settings.ts';
+import { StageCount } from './stage-count.ts';
+import { decideAtOf, replayOf, strategyOf } from './strategies.ts';
+import type { BenchFault, Ending, Failure, SettingResult } from './verdict.ts';
+
+/** Every so many executions one is done again and compared; so is the first of each stage. */
+const SELF_CHECK_EVERY = 64;
+
+/** What repeats one execution of an exploration. */
+export interface ExecutionOrigin {
+  readonly stage: ExploreStage;
+  /** From 1. */
+  readonly execution: number;
+  readonly tape: readonly number[];
+}
+
+/** Disks that an execution left, for outside judges. */
+export interface ImageSample {
+  readonly images: readonly DiskImage[];
+  readonly fingerprint: string;
+  readonly origin: ExecutionOrigin;
+  /** Our own laws found nothing wrong with them. */
+  readonly isSound: boolean;
+}
+
+export interface ExplorationOptions {
+  /** Default: all. */
+  readonly laws?: readonly Law[];
+  /** Distinct images to hand out for outside judges, besides the last one; default 0. */
+  readonly samplesMax?: number;
+}
+
+/**
+ * Explores one workload under one setting of the switches, one execution per `step`, so that whoever drives it can
+ * watch the clock, show progress and stop between any two. Deterministic: what it does depends on its arguments only.
+ */
+export class SettingExploration {
+  readonly workload: Workload;
+  readonly plan: SettingPlan;
+  private readonly laws: readonly Law[];
+  private readonly samplesMax: number;
+  private readonly tally: ExpectationTally;
+  private bench: Bench | null = null;
+  private readonly counts: StageCount[] = [];
+  private current: { readonly count: StageCount; readonly strategy: Strategy } | null = null;
+  private fault: BenchFault | null = null;
+  private setupProblem: string | null = null;
+  private firstExpected: FailureOrigin | null = null;
+  private firstUnexpected: FailureOrigin | null = null;
+  private readonly fingerprints = new Set<string>();
+  private samples: ImageSample[] = [];
+  private lastSample: ImageSample | null = null;
+  /** Nothing is left to explore, or the bench failed. */
+  isDone = false;
+
+  constructor(workload: Workload, plan: SettingPlan, options: ExplorationOptions = {}) {
+    this.workload = workload;
+    this.plan = plan;
+    this.laws = options.laws ?? LAWS;
+    this.samplesMax = options.samplesMax ?? 0;
+    this.tally = new ExpectationTally(plan.expectations);
+  }
+
+  /** Where it is: stage, executions so far; null before the start and after the end. */
+  get progress(): { readonly stage: string; readonly explored: number; readonly pruned: number } | null {
+    if (this.current === null) return null;
+    const { stage, explored, pruned } = this.current.count;
+    return { stage: stage.name, explored, pruned };
+  }
+
+  /** How many different images the executions have left so far. */
+  get distinctImages(): number {
+    return this.fingerprints.size;
+  }
+
+  /** Does one execution. False when nothing is left to do, also because the bench failed. */
+  step(): boolean {
+    if (this.isDone) return false;
+    try {
+      this.bench ??= new Bench(this.workload, this.plan.fixes, this.laws);
+      this.isDone = !this.stepStage(this.bench);
+    } catch (error) {
+      if (error instanceof SetupFailed) this.setupProblem = error.message;
+      else this.fault = faultOf(error, this.current?.count ?? null, this.bench?.lastTape ?? []);
+      this.current = null;
+      this.isDone = true;
+    }
+    return !this.isDone;
+  }
+
+  private stepStage(bench: Bench): boolean {
+    while (true) {
+      if (this.current === null && !this.beginStage()) return false;
+      const { count, strategy } = this.current!;
+      const execution = count.isFull ? null : bench.execute(strategy, executionOptions(count.stage));
+      if (execution === null) {
+        count.end(strategy);
+        this.current = null;
+        continue;
+      }
+      if (execution.isPruned) count.addPruned();
+      else this.take(bench, count, execution);
+      return true;
+    }
+  }
+
+  private beginStage(): boolean {
+    const stage = this.plan.stages[this.counts.length];
+    if (stage === undefined) {
+      if (this.lastSample !== null) this.samples.push(this.lastSample);
+      this.lastSample = null;
+      return false;
+    }
+    const count = new StageCount(stage);
+    this.counts.push(count);
+    this.current = { count, strategy: strategyOf(stage, this.workload) };
+    return true;
+  }
+
+  private take(bench: Bench, count: StageCount, execution: Execution): void {
+    const { record, violations } = execution;
+    const fingerprint = record.after.map((image) => image.fingerprint).join('+');
+    count.add(execution, fingerprint);
+    const isFirst = count.explored === 1;
+    if (isFirst || count.explored % SELF_CHECK_EVERY === 0) this.selfCheck(bench, count, execution, fingerprint);
+    const origin = { stage: count.stage, execution: count.explored, tape: record.tape };
+    if (violations.length > 0) this.takeViolations(origin, violations, record.operations);
+    this.takeImages(origin, record, fingerprint, violations);
+  }
+
+  private takeViolations(
+    origin: ExecutionOrigin,
+    violations: readonly Violation[],
+    operations: readonly OperationRecord[],
+  ): void {
+    const isExpected = this.tally.add(origin.stage.name, violations, operations);
+    if (isExpected) this.firstExpected ??= { ...origin, violations };
+    else this.firstUnexpected ??= { ...origin, violations };
+  }
+
+  private takeImages(
+    origin: ExecutionOrigin,
+    record: RunRecord,
+    fingerprint: string,
+    violations: readonly Violation[],
+  ): void {
+    if (this.fingerprints.has(fingerprint)) return;
+    this.fingerprints.add(fingerprint);
+    if (this.samplesMax === 0) return;
+    const isSound = violations.every((violation) => violation.law !== 'structure');
+    const sample = { images: record.after, fingerprint, origin, isSound };
+    if (this.fingerprints.size <= this.samplesMax) this.samples.push(sample);
+    else this.lastSample = sample;
+  }
+
+  /** Images that have come up since this was called last. */
+  takeSamples(): ImageSample[] {
+    const taken = this.samples;
+    this.samples = [];
+    return taken;
+  }
+
+  /** An outside judge refused an image: counts as a violation of the execution that left it. */
+  addComplaint(origin: ExecutionOrigin, violation: Violation): void {
+    this.takeViolations(origin, [violation], []);
+  }
+
+  /** The same tape must give the same events and the same disks. */
+  private selfCheck(bench: Bench, count: StageCount, execution: Execution, fingerprint: string): void {
+    const { record } = execution;
+    const again = bench.execute(replayOf(record.tape), executionOptions(count.stage));
+    const after = again?.record.after.map((image) => image.fingerprint).join('+');
+    if (again === null || again.record.eventHash !== record.eventHash || after !== fingerprint) {
+      throw new AssertionFailure('the same schedule gives the same events and disks', {
+        stage: count.stage.name,
+        execution: count.explored,
+        first: [record.eventHash, fingerprint],
+        again: [again?.record.eventHash, after],
+      });
+    }
+    count.selfChecks += 1;
+  }
+
+  /** The verdict so far; the execution to show for it is done once more, with its events kept. */
+  conclude(options: { readonly isInterrupted: boolean }): SettingResult {
+    const { workload, plan } = this;
+    const failure = this.showFailure();
+    const stages = this.counts.map((count) => count.result());
+    const { ending, reasons } = this.judge(stages, options.isInterrupted);
+    return {
+      workload: workload.name,
+      title: workload.title,
+      file: workload.file,
+      switches: plan.switches,
+      expected: plan.expectations.length === 0 ? null : plan.expectations.map(showExpectation).join('; '),
+      ending,
+      reasons,
+      stages,
+      failure,
+      fault: this.fault,
+    };
+  }
+
+  private judge(stages: SettingResult['stages'], isInterrupted: boolean): { ending: Ending; reasons: readonly string[] } {
+    if (this.fault !== null) return { ending: 'bench-fault', reasons: [] };
+    if (this.setupProblem !== null) return { ending: 'setup-failed', reasons: [this.setupProblem] };
+    const judged = this.tally.conclude(stages);
+    if (isInterrupted && judged.ending !== 'unexpected-violation') return { ending: 'interrupted', reasons: [] };
+    return judged;
+  }
+
+  private showFailure(): Failure | null {
+    const origin = this.firstUnexpected ?? this.firstExpected;
+    if (origin === null || this.bench === null || this.fault !== null) return null;
+    try {
+      const { stage } = origin;
+      const again = this.bench.execute(replayOf(origin.tape), { ...executionOptions(stage), keepEvents: true });
+      if (again === null) throw new AssertionFailure('a tape that was recorded can be replayed');
+      return {
+        stage: stage.name,
+        seed: stage.strategy === 'random' ? stage.seed : null,
+        execution: origin.execution,
+        decideAt: stage.strategy === 'script' ? null : stage.points,
+        violations: origin.violations,
+        record: again.record,
+        isExpected: this.firstUnexpected === null,
+      };
+    } catch (error) {
+      this.fault = faultOf(error, null, origin.tape);
+      return null;
+    }
+  }
+}
+
+interface FailureOrigin extends ExecutionOrigin {
+  readonly violations: readonly Violation[];
+}
+
+function executionOptions(stage: ExploreStage): ExecutionOptions {
+  return { decideAt: decideAtOf(stage), keepEvents: false, seed: stage.strategy === 'random' ? stage.seed : '1' };
+}
+
+function faultOf(error: unknown, count: StageCount | null, tape: readonly number[]): BenchFault {
+  const isError = error instanceof Error;
+  return {
+    message: isError ? `${error.name}: ${error.message}` : String(error),
+    stack: isError ? (error.stack ?? '') : '',
+    stage: count?.stage.name ?? null,
+    execution: count === null ? null : count.explored + 1,
+    tape,
+  };
+}
+
+/** Hash over the results of several settings, in order. */
+export function combinedHash(results: readonly SettingResult[]): string {
+  let hash = HASH_START;
+  for (const result of results) for (const stage of result.stages) hash = foldHash(hash, stage.eventHash);
+  return showHash(hash);
+}

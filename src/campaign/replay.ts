@@ -1,0 +1,50 @@
+import { FixSet } from '../fs/fixes.ts';
+import type { Violation } from '../oracle/law.ts';
+import type { RunRecord } from '../record/run-record.ts';
+import { parseWorkload } from '../workload/parse.ts';
+import { Bench } from './bench.ts';
+import { switchesOf } from './fix-selection.ts';
+import { VOCABULARY } from './registry.ts';
+import { lawsOf, type ScheduleDocument, ScheduleDocumentError } from './schedule-document.ts';
+import { followTape, replayOf } from './strategies.ts';
+import type { Switches } from './verdict.ts';
+
+/** How a repetition went. */
+export interface ReplayOutcome {
+  readonly switches: Switches;
+  readonly record: RunRecord;
+  readonly violations: readonly Violation[];
+  /** The same events in the same order as when it was recorded. */
+  readonly isSameRun: boolean;
+  /** The laws that broke are those that broke then. */
+  readonly isSameVerdict: boolean;
+}
+
+/**
+ * Repeats a recorded run. `fixesOn` replaces the switches: the tape is then followed only as far as it goes. Throws
+ * `ScheduleDocumentError` when the workload in it is not valid any more, `TapeDiverged` (of the world) when the tape
+ * does not fit.
+ */
+export function replaySchedule(document: ScheduleDocument, fixesOn: readonly string[] | null = null): ReplayOutcome {
+  const { workload, problems } = parseWorkload(document.workload, { file: document.name, vocabulary: VOCABULARY });
+  if (workload === undefined) {
+    const all = problems.map((problem) => `${problem.line}:${problem.column}: ${problem.message}`);
+    throw new ScheduleDocumentError(`the workload in ${document.name} is not valid (any more): ${all.join('; ')}`);
+  }
+  const { kernel } = document.switches;
+  const enabled = fixesOn ?? document.switches.on;
+  const bench = new Bench(workload, new FixSet(enabled, kernel));
+  const strategy = fixesOn === null ? replayOf(document.tape) : followTape(document.tape);
+  const execution = bench.execute(strategy, {
+    decideAt: document.decideAt === null ? 'everything' : new Set(document.decideAt),
+    keepEvents: true,
+    seed: document.seed ?? '1',
+  })!;
+  return {
+    switches: switchesOf(enabled, kernel),
+    record: execution.record,
+    violations: execution.violations,
+    isSameRun: execution.record.eventHash === document.eventHash,
+    isSameVerdict: lawsOf(execution.violations).join() === document.expect.laws.join(),
+  };
+}

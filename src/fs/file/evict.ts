@@ -1,0 +1,127 @@
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
+import { abortTransaction } from '../transaction/abort.ts';
+import { openTrees } from '../transaction/commit.ts';
+import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import { visitItems } from '../tree/cursor.ts';
+import type { TreeBlock } from '../tree/tree-block.ts';
+import { forgetExtentMaps, shrinkExtentMaps } from './extent-map-access.ts';
+import { dropFileExtents, FILE_END } from './file-extent-items.ts';
+import { FILE_OFFSET_LIMIT } from './extent-map.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { getInode } from './inode-items.ts';
+import { waitForOrderedRange } from './ordered-completion.ts';
+import { dropPagesFrom } from './truncate.ts';
+
+const DELETION = { items: 8, releasesSpace: true } as const;
+
+/** Removes what inodes without links and holders have on disk. */
+export function* evictDoomed(files: Files): Task<void> {
+  for (;;) {
+    const inode = files.inodes.takeDoomed();
+    if (inode === null) return;
+    yield* deleteInode(files, inode);
+  }
+}
+
+function* deleteInode(files: Files, inode: Inode): Task<void> {
+  yield* dropPagesFrom(files, inode, 0);
+  yield* waitForOrderedRange(inode, 0, FILE_END);
+  if (!files.fs.isReadOnly) yield* removeItems(files, inode);
+  forgetInode(files, inode);
+}
+
+function* removeItems(files: Files, inode: Inode): Task<void> {
+  const handle = yield* startTransaction(files.fs, DELETION);
+  try {
+    const cursor = yield* openForChange(handle, inode.tree);
+    try {
+      yield* dropFileExtents(cursor, handle, inode, 0, FILE_END);
+      yield* removeObject(cursor, inode.number);
+      yield* cursor.seek(OBJECT_ID.ORPHAN, KEY_TYPE.ORPHAN_ITEM, inode.number);
+      if (cursor.found) cursor.remove();
+    } finally {
+      cursor.release();
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `deletion of inode ${inode.number}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}
+
+/** Removes every item of an object. */
+function* removeObject(cursor: ChangeCursor, objectid: number): Task<void> {
+  for (;;) {
+    yield* cursor.seek(objectid, 0, 0);
+    if (!cursor.isValid) yield* cursor.next();
+    if (!cursor.isValid || cursor.objectid !== objectid) return;
+    cursor.remove();
+  }
+}
+
+function forgetInode(files: Files, inode: Inode): void {
+  forgetExtentMaps(files, inode);
+  files.inodes.remove(inode);
+  if (!files.world.observed) return;
+  files.world.observe({ kind: 'inode-evicted', tree: inode.tree.id, inode: inode.number });
+}
+
+/** At mount: frees what a crash left without a name. */
+export function* cleanUpOrphans(files: Files): Task<void> {
+  const numbers: number[] = [];
+  const from = { objectid: OBJECT_ID.ORPHAN, type: KEY_TYPE.ORPHAN_ITEM, offset: 0 };
+  yield* visitItems(files.fs, files.tree, from, (cursor) => {
+    if (!cursor.isAt(OBJECT_ID.ORPHAN, KEY_TYPE.ORPHAN_ITEM)) return false;
+    numbers.push(cursor.offset);
+    return true;
+  });
+  for (const number of numbers) {
+    const inode = yield* getInode(files, number);
+    inode.isOrphan = inode.links === 0;
+    files.inodes.put(inode);
+  }
+  yield* evictDoomed(files);
+}
+
+/**
+ * As `echo 3 > /proc/sys/vm/drop_caches`: clean pages, extent maps that nobody needs, inodes that nobody has, and tree
+ * blocks that can be read again.
+ */
+export function* dropCaches(files: Files): Task<void> {
+  for (const inode of files.inodes.all()) {
+    inode.references++;
+    try {
+      yield* dropCleanPages(inode);
+      yield* shrinkExtentMaps(files, inode);
+    } finally {
+      files.inodes.put(inode);
+    }
+    if (isUnused(inode)) forgetInode(files, inode);
+  }
+  const roots = new Set<TreeBlock>();
+  for (const tree of openTrees(files.fs)) roots.add(tree.root).add(tree.commitRoot);
+  files.fs.blocks.dropClean(roots);
+}
+
+function isUnused(inode: Inode): boolean {
+  return inode.references === 0 && !inode.isOrphan && inode.ordered.isEmpty && inode.pages.dirtyCount === 0;
+}
+
+function* dropCleanPages(inode: Inode): Task<void> {
+  if (inode.pages.isEmpty) return;
+  const range = yield* inode.ranges.acquire(0, FILE_OFFSET_LIMIT, 'exclusive');
+  for (const page of inode.pages.within(0, Number.POSITIVE_INFINITY)) {
+    if (!page.isDirty && !page.isUnderWriteback) inode.pages.remove(page);
+  }
+  range.release();
+}
+
+/** At unmount: everything in memory goes. */
+export function forgetAllInodes(files: Files): void {
+  for (const inode of files.inodes.all()) forgetInode(files, inode);
+}

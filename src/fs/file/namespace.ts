@@ -1,0 +1,118 @@
+import type { InodeNumber } from '../../base/units.ts';
+import type { Task } from '../../task/task.ts';
+import type { Held } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
+import { findName, findParent, type NameTarget } from './directory-items.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { getInode } from './inode-items.ts';
+import { isDot, isDotDot, type ParsedPath } from './path.ts';
+
+/** The root directory of a subvolume. */
+export const ROOT_DIRECTORY = 256;
+
+/** A directory, held for the caller, and the last name of a path, which may or may not be in it. */
+export interface Place {
+  readonly directory: Inode;
+  /** Null for a path without a name of its own: the root, `.` or `..` at the end. */
+  readonly name: Uint8Array | null;
+}
+
+/** What a path leads to, held for the caller. Throws ENOENT, ENOTDIR. */
+export function* walk(files: Files, path: ParsedPath): Task<Inode> {
+  const inode = yield* walkNames(files, path, path.names.length);
+  if (path.wantsDirectory && !inode.isDirectory) {
+    files.inodes.put(inode);
+    throw new FsError('ENOTDIR', `${path.text} is no directory`);
+  }
+  return inode;
+}
+
+/** The directory that a path's last name belongs into. Throws ENOENT, ENOTDIR. */
+export function* walkToPlace(files: Files, path: ParsedPath): Task<Place> {
+  const last = path.names[path.names.length - 1];
+  if (last === undefined || isDot(last) || isDotDot(last)) {
+    const directory = yield* walkNames(files, path, path.names.length);
+    return { directory, name: null };
+  }
+  const directory = yield* walkNames(files, path, path.names.length - 1);
+  if (!directory.isDirectory) {
+    files.inodes.put(directory);
+    throw new FsError('ENOTDIR', `what ${path.text} should lie in is no directory`);
+  }
+  return { directory, name: last };
+}
+
+function* walkNames(files: Files, path: ParsedPath, count: number): Task<Inode> {
+  let inode = yield* getInode(files, ROOT_DIRECTORY);
+  for (let i = 0; i < count; i++) {
+    const name = path.names[i]!;
+    let next: InodeNumber;
+    try {
+      next = yield* step(files, inode, name, path);
+    } finally {
+      files.inodes.put(inode);
+    }
+    inode = yield* getInode(files, next);
+  }
+  return inode;
+}
+
+/** One name further. */
+function* step(files: Files, directory: Inode, name: Uint8Array, path: ParsedPath): Task<InodeNumber> {
+  if (!directory.isDirectory) throw new FsError('ENOTDIR', `${path.text}: a name before the last is no directory`);
+  if (isDot(name)) return directory.number;
+  if (isDotDot(name)) return yield* findParent(files, directory);
+  const target = yield* findNameLocked(files, directory, name);
+  if (target === null) throw new FsError('ENOENT', `${path.text} does not exist`);
+  return target.inode;
+}
+
+/** `findName` under the directory's lock, shared. */
+export function* findNameLocked(files: Files, directory: Inode, name: Uint8Array): Task<NameTarget | null> {
+  const lock = yield* directory.lock.acquire('shared');
+  try {
+    return yield* findName(files, directory, name);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Exclusive locks of several inodes, taken by ascending number so that nobody can wait in a circle. */
+export function* lockInodes(inodes: readonly (Inode | null)[], held: Held[]): Task<void> {
+  const sorted = inodes.filter((inode) => inode !== null).sort((a, b) => a.number - b.number);
+  for (let i = 0; i < sorted.length; i++) {
+    if (i > 0 && sorted[i - 1] === sorted[i]) continue;
+    held.push(yield* sorted[i]!.lock.acquire('exclusive'));
+  }
+}
+
+export function releaseAll(held: Held[]): void {
+  while (held.length > 0) held.pop()!.release();
+}
+
+/** A name as it was found without locks, and as it is once what it leads to is locked too. */
+export function isSameTarget(a: NameTarget | null, b: NameTarget | null): boolean {
+  return a?.inode === b?.inode;
+}
+
+/** Throws ENOENT when the directory was removed while it was being locked. */
+export function checkAlive(directory: Inode, path: ParsedPath): void {
+  if (directory.links === 0) throw new FsError('ENOENT', `${path.text}: its directory was removed`);
+}
+
+/** True when `directory` lies under `ancestor`, or is it. The caller keeps renames away. */
+export function* isWithin(files: Files, directory: Inode, ancestor: InodeNumber): Task<boolean> {
+  let number = directory.number;
+  for (;;) {
+    if (number === ancestor) return true;
+    if (number === ROOT_DIRECTORY) return false;
+    const inode = yield* getInode(files, number);
+    try {
+      number = yield* findParent(files, inode);
+    } finally {
+      files.inodes.put(inode);
+    }
+  }
+}
+

@@ -1,0 +1,144 @@
+import type { Task } from '../../task/task.ts';
+import type { Held } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
+import { dirTypeOfMode } from '../format/directory.ts';
+import { abortTransaction } from '../transaction/abort.ts';
+import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
+import { openForChange } from '../tree/change-cursor.ts';
+import { addName, checkNameFits, findName, isEmptyDirectory, removeName } from './directory-items.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { getInode, writeInodeItem } from './inode-items.ts';
+import {
+  checkAlive,
+  findNameLocked,
+  isSameTarget,
+  isWithin,
+  lockInodes,
+  type Place,
+  releaseAll,
+  walkToPlace,
+} from './namespace.ts';
+import type { ParsedPath } from './path.ts';
+import { dropLink } from './unlink.ts';
+
+const RENAME = { items: 14 } as const;
+
+/** Both ends of a rename; what they lead to is held and locked. */
+interface RenameEnds {
+  readonly from: Place & { readonly name: Uint8Array };
+  readonly to: Place & { readonly name: Uint8Array };
+  readonly source: Inode;
+  /** What had the new name. */
+  readonly victim: Inode | null;
+  readonly fromPath: ParsedPath;
+  readonly toPath: ParsedPath;
+}
+
+/**
+ * Gives a file or directory another name, in place of what has that name. Throws ENOENT, ENOTDIR, EISDIR, ENOTEMPTY,
+ * EINVAL for a directory into itself, EBUSY for the root, `.` and `..`, EOVERFLOW, ENOSPC, EROFS.
+ */
+export function* renameNode(files: Files, fromPath: ParsedPath, toPath: ParsedPath): Task<void> {
+  const renames = yield* files.renameLock.acquire();
+  const holds: Inode[] = [];
+  try {
+    const from = yield* walkToPlace(files, fromPath);
+    holds.push(from.directory);
+    const to = yield* walkToPlace(files, toPath);
+    holds.push(to.directory);
+    yield* renameBetween(files, from, to, fromPath, toPath);
+  } finally {
+    for (const inode of holds) files.inodes.put(inode);
+    renames.release();
+  }
+}
+
+function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPath, toPath: ParsedPath): Task<void> {
+  if (from.name === null || to.name === null) {
+    throw new FsError('EBUSY', `${from.name === null ? fromPath.text : toPath.text} cannot be renamed`);
+  }
+  for (;;) {
+    const source = yield* findNameLocked(files, from.directory, from.name);
+    if (source === null) throw new FsError('ENOENT', `${fromPath.text} does not exist`);
+    const victim = yield* findNameLocked(files, to.directory, to.name);
+    const held: Held[] = [];
+    const holds: Inode[] = [];
+    try {
+      const sourceInode = yield* getInode(files, source.inode);
+      holds.push(sourceInode);
+      const victimInode = victim === null ? null : yield* getInode(files, victim.inode);
+      if (victimInode !== null) holds.push(victimInode);
+      yield* lockInodes([from.directory, to.directory, sourceInode, victimInode], held);
+      const sourceNow = yield* findName(files, from.directory, from.name);
+      const victimNow = yield* findName(files, to.directory, to.name);
+      if (!isSameTarget(source, sourceNow) || !isSameTarget(victim, victimNow)) continue;
+      if (sourceInode === victimInode) return;
+      const ends: RenameEnds = {
+        from: { directory: from.directory, name: from.name },
+        to: { directory: to.directory, name: to.name },
+        source: sourceInode,
+        victim: victimInode,
+        fromPath,
+        toPath,
+      };
+      yield* checkRename(files, ends);
+      yield* applyRename(files, ends);
+      return;
+    } finally {
+      releaseAll(held);
+      for (const inode of holds) files.inodes.put(inode);
+    }
+  }
+}
+
+function* checkRename(files: Files, ends: RenameEnds): Task<void> {
+  const { source, victim, to, fromPath, toPath } = ends;
+  if (!source.isDirectory && (fromPath.wantsDirectory || toPath.wantsDirectory)) {
+    throw new FsError('ENOTDIR', `${fromPath.text} is no directory`);
+  }
+  checkAlive(to.directory, toPath);
+  if (source.isDirectory && (yield* isWithin(files, to.directory, source.number))) {
+    throw new FsError('EINVAL', `${toPath.text} lies within ${fromPath.text}`);
+  }
+  if (victim === null) {
+    yield* checkNameFits(files, to.directory, to.name);
+    return;
+  }
+  if (source.isDirectory && !victim.isDirectory) throw new FsError('ENOTDIR', `${toPath.text} is no directory`);
+  if (!source.isDirectory && victim.isDirectory) throw new FsError('EISDIR', `${toPath.text} is a directory`);
+  if (victim.isDirectory && !(yield* isEmptyDirectory(files, victim))) {
+    throw new FsError('ENOTEMPTY', `${toPath.text} is not empty`);
+  }
+}
+
+function* applyRename(files: Files, ends: RenameEnds): Task<void> {
+  const { from, to, source, victim } = ends;
+  const handle = yield* startTransaction(files.fs, RENAME);
+  try {
+    const cursor = yield* openForChange(handle, files.tree);
+    try {
+      yield* removeName(cursor, from.directory, from.name, source.number);
+      if (victim !== null) {
+        yield* removeName(cursor, to.directory, to.name, victim.number);
+        yield* dropLink(cursor, handle, victim);
+      }
+      yield* addName(cursor, handle, to.directory, to.name, source.number, dirTypeOfMode(source.mode));
+      source.touchTimes(false);
+      yield* writeInodeItem(cursor, handle, source);
+      from.directory.touchTimes(true);
+      yield* writeInodeItem(cursor, handle, from.directory);
+      if (to.directory !== from.directory) {
+        to.directory.touchTimes(true);
+        yield* writeInodeItem(cursor, handle, to.directory);
+      }
+    } finally {
+      cursor.release();
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `rename of inode ${source.number}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}

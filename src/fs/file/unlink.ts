@@ -1,0 +1,103 @@
+import type { Task } from '../../task/task.ts';
+import type { Held } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
+import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
+import { abortTransaction } from '../transaction/abort.ts';
+import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import { findName, isEmptyDirectory, removeName } from './directory-items.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { getInode, writeInodeItem } from './inode-items.ts';
+import { findNameLocked, isSameTarget, lockInodes, releaseAll, walkToPlace } from './namespace.ts';
+import { isDot, type ParsedPath } from './path.ts';
+
+const REMOVAL = { items: 8, releasesSpace: true } as const;
+const EMPTY = new Uint8Array(0);
+
+/** Removes a name of a file. Its data stays until nobody has it open. Throws ENOENT, EISDIR, ENOTDIR, EROFS. */
+export function unlinkFile(files: Files, path: ParsedPath): Task<void> {
+  return removeNode(files, path, false);
+}
+
+/** Removes an empty directory. Throws ENOENT, ENOTDIR, ENOTEMPTY, EBUSY for the root, EINVAL for `.`. */
+export function removeDirectory(files: Files, path: ParsedPath): Task<void> {
+  return removeNode(files, path, true);
+}
+
+function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): Task<void> {
+  const { directory, name } = yield* walkToPlace(files, path);
+  try {
+    if (name === null) throw namelessError(path, wantsDirectory);
+    for (;;) {
+      const target = yield* findNameLocked(files, directory, name);
+      if (target === null) throw new FsError('ENOENT', `${path.text} does not exist`);
+      const inode = yield* getInode(files, target.inode);
+      const held: Held[] = [];
+      try {
+        yield* lockInodes([directory, inode], held);
+        const now = yield* findName(files, directory, name);
+        if (!isSameTarget(target, now)) continue;
+        yield* checkRemovable(files, inode, path, wantsDirectory);
+        yield* removeLocked(files, directory, name, inode);
+        return;
+      } finally {
+        releaseAll(held);
+        files.inodes.put(inode);
+      }
+    }
+  } finally {
+    files.inodes.put(directory);
+  }
+}
+
+function namelessError(path: ParsedPath, wantsDirectory: boolean): FsError {
+  const last = path.names[path.names.length - 1];
+  if (!wantsDirectory) return new FsError('EISDIR', `${path.text} is a directory`);
+  if (last === undefined) return new FsError('EBUSY', 'the root directory cannot be removed');
+  if (isDot(last)) return new FsError('EINVAL', `${path.text} ends in .`);
+  return new FsError('ENOTEMPTY', `${path.text} ends in ..`);
+}
+
+function* checkRemovable(files: Files, inode: Inode, path: ParsedPath, wantsDirectory: boolean): Task<void> {
+  if (!wantsDirectory) {
+    if (inode.isDirectory) throw new FsError('EISDIR', `${path.text} is a directory`);
+    if (path.wantsDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
+    return;
+  }
+  if (!inode.isDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
+  if (!(yield* isEmptyDirectory(files, inode))) throw new FsError('ENOTEMPTY', `${path.text} is not empty`);
+}
+
+function* removeLocked(files: Files, directory: Inode, name: Uint8Array, inode: Inode): Task<void> {
+  const handle = yield* startTransaction(files.fs, REMOVAL);
+  try {
+    const cursor = yield* openForChange(handle, files.tree);
+    try {
+      yield* removeName(cursor, directory, name, inode.number);
+      yield* dropLink(cursor, handle, inode);
+      directory.touchTimes(true);
+      yield* writeInodeItem(cursor, handle, directory);
+    } finally {
+      cursor.release();
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `removal from directory inode ${directory.number}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}
+
+/** One name less. With the last one the inode becomes an orphan: a crash must not leave it without anybody to free it. */
+export function* dropLink(cursor: ChangeCursor, handle: TransactionHandle, inode: Inode): Task<void> {
+  inode.setLinks(inode.links - 1);
+  inode.touchTimes(false);
+  yield* writeInodeItem(cursor, handle, inode);
+  if (inode.links > 0) return;
+  yield* cursor.seek(OBJECT_ID.ORPHAN, KEY_TYPE.ORPHAN_ITEM, inode.number);
+  if (!cursor.found) {
+    cursor.insert({ objectid: OBJECT_ID.ORPHAN, type: KEY_TYPE.ORPHAN_ITEM, offset: inode.number }, EMPTY);
+  }
+  inode.isOrphan = true;
+}

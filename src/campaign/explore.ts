@@ -230,7 +230,7 @@ export class SettingExploration {
         stage: stage.name,
         seed: stage.strategy === 'random' ? stage.seed : null,
         execution: origin.execution,
-        decideAt: stage.strategy === 'script' ? null : stage.points,
+        decideAt: pointsOf(stage),
         violations: origin.violations,
         record: again.record,
         isExpected: this.firstUnexpected === null,
@@ -247,7 +247,11 @@ interface FailureOrigin extends ExecutionOrigin {
 }
 
 function executionOptions(stage: ExploreStage): ExecutionOptions {
-  return { decideAt: decideAtOf(stage), keepEvents: false, seed: stage.strategy === 'random' ? stage.seed : '1' };
+  return { decideAt: decideAtOf(pointsOf(stage)), keepEvents: false, seed: stage.strategy === 'random' ? stage.seed : '1' };
+}
+
+function pointsOf(stage: ExploreStage): readonly string[] | null {
+  return stage.strategy === 'script' ? null : stage.points;
 }
 
 function faultOf(error: unknown, count: StageCount | null, tape: readonly number[]): BenchFault {

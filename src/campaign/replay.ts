@@ -6,7 +6,7 @@ import { Bench } from './bench.ts';
 import { switchesOf } from './fix-selection.ts';
 import { VOCABULARY } from './registry.ts';
 import { lawsOf, type ScheduleDocument, ScheduleDocumentError } from './schedule-document.ts';
-import { followTape, replayOf } from './strategies.ts';
+import { decideAtOf, replayOf } from './strategies.ts';
 import type { Switches } from './verdict.ts';
 
 /** How a repetition went. */
@@ -16,14 +16,15 @@ export interface ReplayOutcome {
   readonly violations: readonly Violation[];
   /** The same events in the same order as when it was recorded. */
   readonly isSameRun: boolean;
+  /** Where the run offered something else than the tape; null when it never did. */
+  readonly divergence: string | null;
   /** The laws that broke are those that broke then. */
   readonly isSameVerdict: boolean;
 }
 
 /**
  * Repeats a recorded run. `fixesOn` replaces the switches: the tape is then followed only as far as it goes. Throws
- * `ScheduleDocumentError` when the workload in it is not valid any more, `TapeDiverged` (of the world) when the tape
- * does not fit.
+ * `ScheduleDocumentError` when the workload in it is not valid any more.
  */
 export function replaySchedule(document: ScheduleDocument, fixesOn: readonly string[] | null = null): ReplayOutcome {
   const { workload, problems } = parseWorkload(document.workload, { file: document.name, vocabulary: VOCABULARY });
@@ -34,9 +35,9 @@ export function replaySchedule(document: ScheduleDocument, fixesOn: readonly str
   const { kernel } = document.switches;
   const enabled = fixesOn ?? document.switches.on;
   const bench = new Bench(workload, new FixSet(enabled, kernel));
-  const strategy = fixesOn === null ? replayOf(document.tape) : followTape(document.tape);
+  const strategy = replayOf(document.tape);
   const execution = bench.execute(strategy, {
-    decideAt: document.decideAt === null ? 'everything' : new Set(document.decideAt),
+    decideAt: decideAtOf(document.decideAt),
     keepEvents: true,
     seed: document.seed ?? '1',
   })!;
@@ -45,6 +46,7 @@ export function replaySchedule(document: ScheduleDocument, fixesOn: readonly str
     record: execution.record,
     violations: execution.violations,
     isSameRun: execution.record.eventHash === document.eventHash,
+    divergence: strategy.divergence === null ? null : `step ${strategy.divergence.step}: ${strategy.divergence.message}`,
     isSameVerdict: lawsOf(execution.violations).join() === document.expect.laws.join(),
   };
 }

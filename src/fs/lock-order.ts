@@ -8,11 +8,10 @@
 export const LOCK_CLASSES = [
   { name: 'rename', title: 'one rename between directories at a time' },
   { name: 'inode', title: "an inode's contents and attributes (the kernel's inode rwsem)" },
-  { name: 'mapping-invalidate', title: 'page cache of an inode against truncate and direct writes' },
-  { name: 'page', title: 'one page of the page cache' },
   { name: 'file-range', title: "a byte range of a file (the kernel's extent lock)" },
   { name: 'commit-root', title: 'the set of commit roots: readers keep the switch of all roots away' },
   { name: 'tree', title: 'one tree: shared to search, exclusive to change' },
+  { name: 'extent-maps', title: "an inode's extent maps (the kernel's extent map tree lock): nothing is taken under it" },
 ] as const;
 
 export type LockClass = (typeof LOCK_CLASSES)[number]['name'];

@@ -35,7 +35,7 @@ export const MUTATIONS = [
   },
   {
     id: 'leak-free-space-range',
-    title: 'freed extents are not returned to the free space tree',
+    title: 'freed extents are never free again, neither in memory nor in the free space tree',
     law: 'structure',
   },
   {
@@ -57,6 +57,46 @@ export const MUTATIONS = [
     id: 'ignore-tree-write-error',
     title: 'a failed write of a tree block does not abort the transaction',
     law: 'structure',
+  },
+  {
+    id: 'extent-map-overlap',
+    title: 'dropping a range of extent maps leaves a second copy of the first map in the tree',
+    law: 'extent-maps',
+  },
+  {
+    id: 'wrong-gap-fit',
+    title: 'an extent map cut down to fit a gap keeps the address of what was cut off',
+    law: 'extent-maps',
+  },
+  {
+    id: 'lost-write',
+    title: 'the completion of an ordered extent does not insert its file extent item',
+    law: 'data',
+  },
+  {
+    id: 'stale-read',
+    title: 'a direct write leaves the pages it overwrites in the page cache',
+    law: 'data',
+  },
+  {
+    id: 'skip-ordered-wait',
+    title: 'direct I/O does not wait for ordered extents in its range',
+    law: 'data',
+  },
+  {
+    id: 'skip-fsync-commit',
+    title: 'fsync writes the data out but commits nothing',
+    law: 'durability',
+  },
+  {
+    id: 'wrong-errno',
+    title: 'a direct read at offset 0 fails with ENODATA',
+    law: 'errors',
+  },
+  {
+    id: 'forget-range-unlock',
+    title: 'a direct write does not unlock its range',
+    law: 'locks',
   },
 ] as const satisfies readonly Mutation[];
 

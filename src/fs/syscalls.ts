@@ -108,7 +108,7 @@ export function* open(fs: MountedFilesystem, path: Path, options: OpenOptions = 
     throw error;
   }
   const { direct = false, append = false } = options;
-  return fs.addOpenFile({ inode, direct, append, errorsSeen: inode.writeErrorCount });
+  return fs.addOpenFile({ inode, direct, append, errorsSeen: inode.reportedWriteErrors });
 }
 
 function* findOrMake(fs: MountedFilesystem, path: Path, options: OpenOptions): Task<Inode> {
@@ -216,12 +216,13 @@ export function* read(
 export function* fsync(fs: MountedFilesystem, target: FileTarget): Task<void> {
   const file = openFileOf(fs, target);
   const inode = yield* hold(fs, target);
-  // Without a handle it is as if the file had been opened for this alone: only new errors are reported.
-  const seen = file?.errorsSeen ?? inode.writeErrorCount;
+  // Without a handle it is as if the file had been opened for this alone.
+  const seen = file?.errorsSeen ?? inode.reportedWriteErrors;
   try {
     yield* syncFile(fs.files, inode, seen);
   } finally {
-    if (file !== null) file.errorsSeen = inode.writeErrorCount;
+    const told = inode.reportWriteErrors();
+    if (file !== null) file.errorsSeen = told;
     fs.files.inodes.put(inode);
   }
   yield* evictDoomed(fs.files);

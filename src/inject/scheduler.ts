@@ -738,7 +738,7 @@ export class Scheduler implements WorldView {
     let earliest = Number.POSITIVE_INFINITY;
     for (const entity of this.timers) {
       // Once main has ended, sleepers would only sleep again; I/O still completes.
-      if (this.isMainDone && entity.kind === 'task') continue;
+      if (this.isMainDone && entity.state === 'sleeping') continue;
       if (entity.deadline < earliest) earliest = entity.deadline;
     }
     const isHung = earliest !== Number.POSITIVE_INFINITY && this.isMainHungAt(earliest);
@@ -750,7 +750,7 @@ export class Scheduler implements WorldView {
     this.clock = earliest;
     if (this.keepsFootprint) this.footprint.addEverything();
     for (const entity of this.timers.slice()) {
-      if (entity.deadline > earliest || (this.isMainDone && entity.kind === 'task')) continue;
+      if (entity.deadline > earliest || (this.isMainDone && entity.state === 'sleeping')) continue;
       removeFrom(this.timers, entity);
       this.resume(entity);
     }

@@ -98,7 +98,14 @@ const LEGAL: readonly (readonly [string, RecordSketch])[] = [
       record: { rules: [{ rule: 'x', fired: 1 }] },
     },
   ],
-  ['EROFS after an abort', { before: START, operations: one('fsync', by('/f'), 'EROFS'), record: { aborted: 'EIO' } }],
+  [
+    'EROFS after an abort',
+    {
+      before: START,
+      operations: one('fsync', by('/f'), 'EROFS'),
+      record: { aborted: 'EIO', rules: [{ rule: 'x', fired: 1, act: 'fail', errno: 'EIO' }] },
+    },
+  ],
   [
     'ENOSPC when more was written than the disk holds',
     { before: START, operations: one('write', { path: '/f', offset: 0, length: 64 * 1024 * 1024 }, 'ENOSPC') },
@@ -147,6 +154,11 @@ test.each(LEGAL)('legal: %s', (_, sketch) => {
 });
 
 const BROKEN: readonly (readonly [string, RecordSketch, RegExp])[] = [
+  [
+    'an abort that nothing explains',
+    { before: START, operations: one('sync', {}), record: { aborted: 'EEXIST' } },
+    /went read-only with EEXIST although no fault/,
+  ],
   [
     'EEXIST from a read',
     { before: START, operations: one('read', { path: '/f', offset: 0, length: K }, 'EEXIST') },

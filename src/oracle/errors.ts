@@ -1,6 +1,6 @@
 import type { RunRecord } from '../record/run-record.ts';
 import { CONTRACTS, type Contract, SITUATION_TEXT, type Situation } from './errors/contracts.ts';
-import { type Evidence, mayBe } from './errors/situations.ts';
+import { type Evidence, mayBe, mayBeFull } from './errors/situations.ts';
 import { type Call, callsOf, nameOf, textArgument } from './history/calls.ts';
 import { faultsOf } from './history/faults.ts';
 import { Namespace } from './history/namespace.ts';
@@ -12,7 +12,8 @@ import type { Law, LawContext, Violation } from './law.ts';
 export function errorsLaw(open: OpenContents): Law {
   return {
     name: 'errors',
-    title: 'no operation returns an errno that its contract does not allow in that situation, and every one ends',
+    title:
+      'no operation returns an errno that its contract does not allow in that situation, every one ends, and nothing aborts by itself',
     begin: (context) => ({ judge: (record) => judgeErrors(record, open, context) }),
   };
 }
@@ -26,6 +27,8 @@ function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext)
     const violation = judgeCall(call, evidence);
     if (violation !== null) violations.push(violation);
   }
+  const abort = judgeAbort(evidence);
+  if (abort !== null) violations.push(abort);
   const contradiction = namespace.contradiction();
   if (contradiction.length > 0 && violations.length === 0) violations.push(contradictionOf(contradiction));
   return violations;
@@ -71,6 +74,19 @@ function judgeSuccess(call: Call, { namespace }: Evidence): Violation | null {
 }
 
 const FILE_OPERATIONS = new Set(['open', 'truncate', 'read', 'write', 'fsync', 'fdatasync', 'fiemap']);
+
+/** Whatever the operations returned: only an injected fault or a full disk may make the file system give up. */
+function judgeAbort(evidence: Evidence): Violation | null {
+  const { aborted, wasInjected } = evidence.faults;
+  if (aborted === null || wasInjected || (aborted === 'ENOSPC' && mayBeFull(evidence))) return null;
+  return {
+    law: 'errors',
+    message: `the file system went read-only with ${aborted} although no fault was injected`,
+    expected: 'no transaction is aborted',
+    observed: aborted,
+    evidence: [evidence.record.steps],
+  };
+}
 
 function judgeUnfinished(call: Call, record: RunRecord): Violation | null {
   // A deadlock is the law `locks`'s to report, once.

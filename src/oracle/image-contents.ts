@@ -39,10 +39,10 @@ export interface ImageChunk {
 export type OpenContents = (images: readonly DiskImage[]) => ImageContents | null;
 
 /**
- * Remembers the last images opened by their fingerprints: executions of one workload start from one image and often
- * end in equal ones.
+ * Remembers the last images opened by their fingerprints, and the files read in them: executions of one workload start
+ * from one image and often end in equal ones. Nobody may change what `readFile` returns.
  */
-export function rememberingContents(open: OpenContents, rememberedMax = 32): OpenContents {
+export function rememberingContents(open: OpenContents, rememberedMax = 16): OpenContents {
   const known = new Map<string, ImageContents | null>();
   return (images) => {
     if (images.length === 0) return null;
@@ -50,8 +50,55 @@ export function rememberingContents(open: OpenContents, rememberedMax = 32): Ope
     const found = known.get(key);
     if (found !== undefined) return found;
     if (known.size >= rememberedMax) known.delete(known.keys().next().value!);
-    const contents = open(images);
+    const opened = open(images);
+    const contents = opened === null ? null : rememberingFiles(opened);
     known.set(key, contents);
     return contents;
   };
+}
+
+function rememberingFiles(contents: ImageContents): ImageContents {
+  const files = new Map<string, Uint8Array | null>();
+  let entries: readonly ImageEntry[] | null = null;
+  return {
+    entries: () => (entries ??= contents.entries()),
+    readFile: (path) => {
+      let bytes = files.get(path);
+      if (bytes === undefined) {
+        bytes = contents.readFile(path);
+        files.set(path, bytes);
+      }
+      return bytes;
+    },
+    extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
+    chunks: () => contents.chunks(),
+  };
+}
+
+/**
+ * Reads names as UTF-8 where the walker hands out one character per byte. Names that are no UTF-8 stay as they are.
+ */
+export function withUnicodePaths(contents: ImageContents): ImageContents {
+  return {
+    entries: () => contents.entries().map((entry) => ({ ...entry, path: toUnicode(entry.path) })),
+    readFile: (path) => contents.readFile(toByteString(path)) ?? (isAscii(path) ? null : contents.readFile(path)),
+    extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
+    chunks: () => contents.chunks(),
+  };
+}
+
+function toUnicode(path: string): string {
+  if (isAscii(path)) return path;
+  const bytes = Buffer.from(path, 'latin1');
+  const text = bytes.toString('utf8');
+  return Buffer.compare(Buffer.from(text, 'utf8'), bytes) === 0 ? text : path;
+}
+
+function toByteString(path: string): string {
+  return isAscii(path) ? path : Buffer.from(path, 'utf8').toString('latin1');
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
 }

@@ -1,5 +1,5 @@
 import { toHex } from '../../base/bytes.ts';
-import { checkStructure } from '../../oracle/structure.ts';
+import { checkImage } from '../../oracle/structure/check-image.ts';
 import type { StructureReport } from '../../oracle/structure/fault-report.ts';
 import type { DiskImage } from '../../record/image.ts';
 import { openImageFile } from './image-file.ts';
@@ -39,7 +39,7 @@ export function checkImages(paths: readonly string[]): CheckedFilesystem[] {
     const sorted = [...members].sort((a, b) => a.deviceId - b.deviceId);
     return {
       files: sorted.map(({ path }) => path),
-      report: checkStructure(sorted.map(({ image }) => image)),
+      report: checkImage(sorted.map(({ image }) => image)),
     };
   });
 }

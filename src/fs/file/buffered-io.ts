@@ -58,6 +58,7 @@ function* fillPage(files: Files, inode: Inode, index: number): Task<Page> {
 
 /** Reads a page that is not there into the cache; its range is locked. Beyond the end of the file it is zero. */
 function* readPage(files: Files, inode: Inode, index: number): Task<Page> {
+  yield* files.world.point('page-read', inode.mapsId);
   const start = index * PAGE_SIZE;
   const bytes = new Uint8Array(PAGE_SIZE);
   const used = Math.min(PAGE_SIZE, inode.size - start);

@@ -24,6 +24,8 @@ export interface ExtentMapRules {
   readonly skipPinnedFault: SkipPinnedFault | null;
   /** Only maps that nobody else holds grow by merging. */
   readonly mergeOnlyUnshared: boolean;
+  /** Mutation: gap-fit leaves the address where it was. */
+  readonly keepsGapAddress: boolean;
 }
 
 export const FIXED_EXTENT_MAP_RULES: ExtentMapRules = {
@@ -32,15 +34,17 @@ export const FIXED_EXTENT_MAP_RULES: ExtentMapRules = {
   advanceCompressedOffset: true,
   skipPinnedFault: null,
   mergeOnlyUnshared: true,
+  keepsGapAddress: false,
 };
 
-export function extentMapRulesOf(fixes: FixSet): ExtentMapRules {
+export function extentMapRulesOf(fixes: FixSet, mutations: ReadonlySet<string>): ExtentMapRules {
   return {
     resolution: resolutionLevelOf(fixes),
     exactBlockLength: fixes.isOn('set-gap-block-length'),
     advanceCompressedOffset: fixes.isOn('advance-compressed-offset'),
     skipPinnedFault: skipPinnedFaultOf(fixes),
     mergeOnlyUnshared: fixes.isOn('merge-only-unshared-maps'),
+    keepsGapAddress: mutations.has('wrong-gap-fit'),
   };
 }
 

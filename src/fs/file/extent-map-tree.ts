@@ -117,7 +117,7 @@ export class ExtentMapTree {
     candidate.start = gapStart;
     candidate.length = wrapUnsigned(gapEnd - gapStart);
     if (candidate.isReal && !candidate.isCompressed) {
-      candidate.blockStart += cut;
+      if (!this.rules.keepsGapAddress) candidate.blockStart += cut;
       candidate.blockLength = this.rules.exactBlockLength
         ? candidate.length
         : wrapUnsigned(candidate.blockLength - cut);

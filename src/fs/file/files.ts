@@ -25,7 +25,7 @@ export class Files {
     this.world = world;
     this.mutations = fs.mutations;
     this.tree = fs.trees.fs;
-    this.rules = extentMapRulesOf(fs.fixes);
+    this.rules = extentMapRulesOf(fs.fixes, fs.mutations);
     this.inodes = new InodeCache(world);
     this.renameLock = world.mutex('rename', 0);
     this.maySplit = () => world.mayFail('split-extent-map') === null;

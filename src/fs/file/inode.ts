@@ -63,6 +63,7 @@ export class Inode {
   private changedSinceWritten = false;
   /** Counts failed writes of data: an open file that saw fewer has one to report. */
   private writeErrors = 0;
+  private reportedErrors = 0;
   private lastWriteError: Errno | null = null;
 
   /** `item`: the INODE_ITEM, whose bytes the inode keeps. */
@@ -201,8 +202,16 @@ export class Inode {
     this.lastWriteError = error;
   }
 
-  get writeErrorCount(): number {
+  /** How many failed writes somebody was told of: a new open is told of the others. */
+  get reportedWriteErrors(): number {
     this.world.touch(this.id, 'read');
+    return this.reportedErrors;
+  }
+
+  /** All failed writes so far count as told. Returns their number. */
+  reportWriteErrors(): number {
+    this.world.touch(this.id, 'write');
+    this.reportedErrors = this.writeErrors;
     return this.writeErrors;
   }
 

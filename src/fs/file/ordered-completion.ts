@@ -35,6 +35,7 @@ export function* waitForOrderedRange(inode: Inode, start: number, end: number): 
  * failed write, or when the transaction fails, the map goes and the inode keeps the error for the next fsync.
  */
 export function* finishOrderedExtent(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
+  yield* files.world.point('ordered-extent-finish', inode.mapsId);
   const wrote = ordered.error === null;
   if (wrote) {
     try {

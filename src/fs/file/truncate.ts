@@ -44,8 +44,10 @@ function* shrinkFile(files: Files, inode: Inode, size: number): Task<void> {
   yield* zeroToPageEnd(files, inode, size);
   inode.setSize(size);
   yield* inode.directIo.waitZero();
+  yield* files.world.point('truncate-pages', inode.mapsId);
   yield* dropPagesFrom(files, inode, firstGone);
   yield* waitForOrderedRange(inode, firstGone - (firstGone % PAGE_SIZE), FILE_END);
+  yield* files.world.point('truncate-items', inode.mapsId);
   yield* removeExtentsFrom(files, inode, firstGone);
 }
 

@@ -43,6 +43,7 @@ export function* writeBackFile(files: Files, inode: Inode): Task<void> {
 /** Writes the dirty pages at the front of [first, end), as many as one extent takes. Returns the page after them. */
 function* writeRun(files: Files, inode: Inode, first: number, end: number): Task<number> {
   const start = first * PAGE_SIZE;
+  yield* files.world.point('writeback-allocate', inode.mapsId);
   const range = yield* inode.ranges.acquire(start, (end - first) * PAGE_SIZE, 'exclusive');
   let ordered: OrderedExtent;
   let pages: Page[];

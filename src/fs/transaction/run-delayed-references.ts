@@ -86,10 +86,9 @@ function* runHead(
   const outcome = yield* changeExtent(fs, cursor, head);
   if (outcome === 'kept') return;
   if (head.isData) effects.freedData.push({ start: head.logical, length: head.length });
-  if (!fs.mutations.has('leak-free-space-range')) {
-    noteFreeSpaceChange(fs, effects.freeSpace, head.logical, head.length, true);
-  }
   fs.space.pinUsed(head.logical, head.length);
+  if (fs.mutations.has('leak-free-space-range')) return;
+  noteFreeSpaceChange(fs, effects.freeSpace, head.logical, head.length, true);
   pin(handle, head);
 }
 

@@ -109,7 +109,7 @@ function isUnalignedDirect(call: Call, { context }: Evidence): boolean {
 }
 
 /** An eighth of the devices: chunks come in large pieces, and freed space returns only with a commit. */
-function mayBeFull({ record, calls }: Evidence): boolean {
+export function mayBeFull({ record, calls }: Evidence): boolean {
   let total = 0;
   for (const image of record.before) total += image.size;
   if (total === 0) return true;
@@ -125,7 +125,7 @@ function mayBeFull({ record, calls }: Evidence): boolean {
 
 /** A failed I/O may surface as itself or as EIO; a failure that aborts also as EROFS. */
 function faultExplains(errno: Errno, faults: Faults): boolean {
-  if (!faults.mayHaveFailed) return false;
+  if (!faults.wasInjected) return false;
   if (faults.errnos === null || faults.aborted !== null) return true;
   return faults.errnos.has(errno) || ((errno === 'EIO' || errno === 'EROFS') && faults.errnos.size > 0);
 }

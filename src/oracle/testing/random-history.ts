@@ -51,7 +51,7 @@ interface Model {
   directWriters: number;
 }
 
-type Effect = (files: Map<string, Model>) => 'blocked' | void;
+type Effect = (files: Map<string, Model>) => 'blocked' | undefined;
 
 interface Pending {
   readonly task: number;
@@ -107,8 +107,8 @@ function beginRead(random: RandomStream, base: Base, path: string): Pending {
 function beginTruncate(random: RandomStream, base: Base, path: string): Pending {
   const size = random.below(5) * 2048;
   let found = false;
-  const effects = [
-    (files: Map<string, Model>) => {
+  const effects: Effect[] = [
+    (files) => {
       const model = files.get(path);
       if (model !== undefined && isBusy(model)) return 'blocked' as const;
       found = model !== undefined;
@@ -157,8 +157,8 @@ function beginAppend(random: RandomStream, base: Base, path: string): Pending {
   const length = 1 + random.below(5000);
   const bytes = stamp(`t${base.task}#${base.index}`, 0, length);
   let found = false;
-  const effects = [
-    (files: Map<string, Model>) => {
+  const effects: Effect[] = [
+    (files) => {
       const model = files.get(path);
       if (model !== undefined && isBusy(model)) return 'blocked' as const;
       found = model !== undefined;
@@ -174,8 +174,8 @@ function beginNames(random: RandomStream, base: Base, path: string): Pending {
   let answer: null | 'EEXIST' | 'ENOENT' = null;
   const kind = ['create', 'unlink', 'rename'][random.below(3)]!;
   const to = path === '/f' ? '/g' : '/f';
-  const effects = [
-    (files: Map<string, Model>) => {
+  const effects: Effect[] = [
+    (files) => {
       const model = files.get(path);
       if (kind === 'create') {
         if (model !== undefined) answer = 'EEXIST';

@@ -1,0 +1,133 @@
+import { SETUP_TASK } from '../oracle/data/describe.ts';
+import { FsError } from '../fs/errors.ts';
+import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
+import type { FixSet } from '../fs/fixes.ts';
+import { MakeFilesystemError, makeFilesystem } from '../fs/mkfs.ts';
+import { SimulatedWorld } from '../inject/simulated-world.ts';
+import { BlockTable } from '../record/block-table.ts';
+import type { OperationRecord } from '../record/run-record.ts';
+import type { Task } from '../task/task.ts';
+import type { FilesystemSettings, Operation, Workload } from '../workload/model.ts';
+import { closeLeftHandles, type ExecutionState, listOperations, runOperations } from './operations.ts';
+
+/** The workload's file system or setup cannot be made; nothing was explored. */
+export class SetupFailed extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SetupFailed';
+  }
+}
+
+/**
+ * The disks from which every execution of a workload starts: mkfs, then its setup in a world where nobody disturbs it,
+ * then unmounted. Throws `SetupFailed`, naming the operation that went wrong.
+ */
+export function prepareDisks(workload: Workload, fixes: FixSet): BlockTable[] {
+  let disks = blankFilesystem(workload.filesystem);
+  let first = 0;
+  for (const part of splitAtRemounts(workload.setup)) {
+    disks = runSetup(disks, part, first, fixes);
+    first += part.length + 1;
+  }
+  return disks;
+}
+
+/** Fresh disks with an empty file system. */
+export function blankFilesystem(settings: FilesystemSettings): BlockTable[] {
+  const { system, metadata, data } = settings.blockGroups;
+  const disks = settings.devices.map((size) => new BlockTable(size));
+  try {
+    const writes = makeFilesystem({
+      devices: settings.devices,
+      nodeSize: settings.nodeSize,
+      metadataProfile: settings.metadata,
+      dataProfile: settings.data,
+      label: settings.label,
+      ...(system === null ? {} : { systemBytes: system }),
+      ...(metadata === null ? {} : { metadataBytes: metadata }),
+      ...(data === null ? {} : { dataBytes: data }),
+    });
+    for (const { device, offset, bytes } of writes) disks[device]!.write(offset, bytes);
+  } catch (error) {
+    if (error instanceof MakeFilesystemError) throw new SetupFailed(error.message);
+    throw error;
+  }
+  return disks;
+}
+
+function splitAtRemounts(setup: readonly Operation[]): Operation[][] {
+  const parts: Operation[][] = [[]];
+  for (const operation of setup) {
+    if (operation.kind === 'remount') parts.push([]);
+    else parts.at(-1)!.push(operation);
+  }
+  return parts.filter((part) => part.length > 0);
+}
+
+function runSetup(
+  disks: readonly BlockTable[],
+  operations: readonly Operation[],
+  firstIndex: number,
+  fixes: FixSet,
+): BlockTable[] {
+  const world = new SimulatedWorld({ devices: disks });
+  const setup = new Setup(world, operations, fixes);
+  world.execute(() => setup.main());
+  const failed = setup.operations.find(
+    (operation) => operation.result === null || !isAllowed(operations[operation.index]!, operation),
+  );
+  if (failed !== undefined) {
+    const { at } = operations[failed.index]!;
+    const { result } = failed;
+    const why = result === null ? 'never ended' : (result.error ?? 'ok');
+    const where = result !== null && result.error !== null ? ` (${result.where})` : '';
+    throw new SetupFailed(
+      `setup, line ${at.line}: operation ${firstIndex + failed.index + 1} (${failed.operation}) ended with ${why}${where}`,
+    );
+  }
+  if (!setup.isDone) throw new SetupFailed('setup never ended');
+  return world.devices.map((device) => device.durable());
+}
+
+/** A setup that is to fail somewhere says so by `expect`. */
+function isAllowed(operation: Operation, record: OperationRecord): boolean {
+  const outcome = record.result?.error ?? 'ok';
+  return operation.expect === null ? outcome === 'ok' : operation.expect.includes(outcome);
+}
+
+class Setup implements ExecutionState {
+  readonly operations: OperationRecord[] = [];
+  readonly handles: number[] = [];
+  isDone = false;
+  private readonly world: SimulatedWorld;
+  private readonly list: readonly Operation[];
+  private readonly fixes: FixSet;
+  private mounted: MountedFilesystem | null = null;
+
+  constructor(world: SimulatedWorld, list: readonly Operation[], fixes: FixSet) {
+    this.world = world;
+    this.list = list;
+    this.fixes = fixes;
+  }
+
+  get fs(): MountedFilesystem {
+    return this.mounted!;
+  }
+
+  currentStep(): number {
+    return this.world.step;
+  }
+
+  *main(): Task<void> {
+    try {
+      this.mounted = yield* mountFilesystem(this.world, { fixes: this.fixes });
+      yield* runOperations(this, listOperations(SETUP_TASK, 1, this.list));
+      yield* closeLeftHandles(this);
+      yield* unmountFilesystem(this.mounted);
+      this.isDone = true;
+    } catch (error) {
+      if (error instanceof FsError) throw new SetupFailed(`setup: ${error.message}`);
+      throw error;
+    }
+  }
+}

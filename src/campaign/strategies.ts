@@ -1,0 +1,35 @@
+import { exhaustive } from '../inject/strategies/exhaustive.ts';
+import { ReplayStrategy } from '../inject/strategies/replay.ts';
+import { seededRandom } from '../inject/strategies/seeded-random.ts';
+import type { Strategy } from '../inject/strategy.ts';
+import type { ExploreStage, Workload } from '../workload/model.ts';
+
+/** Who decides in a stage; lives as long as the stage. */
+export function strategyOf(stage: ExploreStage, _workload: Workload): Strategy {
+  switch (stage.strategy) {
+    case 'script':
+      throw new Error('no script yet');
+    case 'exhaustive':
+      return exhaustive({ sleepSets: stage.prune });
+    case 'random':
+      return seededRandom({ seed: stage.seed });
+  }
+}
+
+/** Follows a tape; `divergence` says where the run offered something else, from where on it goes on steadily. */
+export function replayOf(tape: readonly number[]): ReplayStrategy {
+  return new ReplayStrategy(tape);
+}
+
+const POINT_SETS = new Map<string, ReadonlySet<string>>();
+
+/** Where the strategy of a stage is asked; the same object for the same points. */
+export function decideAtOf(points: readonly string[] | null): 'everything' | ReadonlySet<string> {
+  if (points === null) return 'everything';
+  const key = points.join();
+  const known = POINT_SETS.get(key);
+  if (known !== undefined) return known;
+  const set = new Set(points);
+  POINT_SETS.set(key, set);
+  return set;
+}

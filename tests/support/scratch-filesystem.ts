@@ -1,0 +1,83 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FsError } from '../../src/fs/errors.ts';
+import { type MountedFilesystem, type MountOptions, mountFilesystem, unmountFilesystem } from '../../src/fs/filesystem.ts';
+import { allFixes } from '../../src/fs/fixes.ts';
+import { type MakeFilesystemOptions, makeFilesystem } from '../../src/fs/mkfs.ts';
+import { MemoryWorld } from '../../src/fs/testing/memory-world.ts';
+import { MIB } from '../../src/base/units.ts';
+import { runAtomically, type Task } from '../../src/task/task.ts';
+
+/** A file system in a world of one task, for tests of what operations do rather than of how they interleave. */
+export class ScratchFilesystem {
+  readonly world: MemoryWorld;
+  fs: MountedFilesystem;
+  private readonly options: MountOptions;
+
+  constructor(make: Partial<MakeFilesystemOptions> = {}, options: MountOptions = { fixes: allFixes() }) {
+    const full = { devices: [16 * MIB], ...make };
+    this.world = new MemoryWorld(full.devices);
+    for (const write of makeFilesystem(full)) this.world.devices[write.device]!.write(write.offset, write.bytes);
+    this.options = options;
+    this.fs = runAtomically(mountFilesystem(this.world, options));
+  }
+
+  /** Runs one operation to its end. */
+  run<T>(task: Task<T>): T {
+    return runAtomically(task);
+  }
+
+  /** The errno that the operation fails with, or `ok`. */
+  outcome(task: Task<unknown>): string {
+    try {
+      runAtomically(task);
+      return 'ok';
+    } catch (error) {
+      if (error instanceof FsError) return error.code;
+      throw error;
+    }
+  }
+
+  unmount(): void {
+    runAtomically(unmountFilesystem(this.fs));
+  }
+
+  remount(): void {
+    this.unmount();
+    this.fs = runAtomically(mountFilesystem(this.world, this.options));
+  }
+
+  /** As after a power cut, all that was written before it being durable. */
+  crash(): void {
+    this.fs = runAtomically(mountFilesystem(this.world, this.options));
+  }
+}
+
+export const hasBtrfsCheck = spawnSync('btrfs', ['--version']).status === 0;
+
+/** What `btrfs check --readonly --check-data-csum` says about the first device: `clean`, or all it printed. */
+export function btrfsCheck(scratch: { readonly world: MemoryWorld }): string {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-'));
+  try {
+    const device = scratch.world.devices[0]!;
+    const path = join(folder, 'image');
+    const file = openSync(path, 'w');
+    ftruncateSync(file, device.size);
+    for (const [block, bytes] of device.blocks) writeSync(file, bytes, 0, bytes.length, block * 4096);
+    closeSync(file);
+    try {
+      const text = execFileSync('btrfs', ['check', '--readonly', '--check-data-csum', path], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      return /warning/i.test(text) ? text : 'clean';
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout: string; stderr: string };
+      return `${stdout}\n${stderr}`;
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

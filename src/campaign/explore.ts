@@ -57,7 +57,8 @@ export class SettingExploration {
   private setupProblem: string | null = null;
   private firstExpected: FailureOrigin | null = null;
   private firstUnexpected: FailureOrigin | null = null;
-  private readonly fingerprints = new Set<string>();
+  /** Of all different disks that the executions have left so far. */
+  readonly fingerprints = new Set<string>();
   private samples: ImageSample[] = [];
   private lastSample: ImageSample | null = null;
   /** Nothing is left to explore, or the bench failed. */
@@ -76,11 +77,6 @@ export class SettingExploration {
     if (this.current === null) return null;
     const { stage, explored, pruned } = this.current.count;
     return { stage: stage.name, explored, pruned };
-  }
-
-  /** How many different images the executions have left so far. */
-  get distinctImages(): number {
-    return this.fingerprints.size;
   }
 
   /** Does one execution. False when nothing is left to do, also because the bench failed. */

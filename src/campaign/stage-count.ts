@@ -2,6 +2,7 @@ import type { Strategy } from '../inject/strategy.ts';
 import type { ExploreStage } from '../workload/model.ts';
 import type { Execution } from './bench.ts';
 import { foldHash, HASH_START, showHash } from './rolling-hash.ts';
+import { whyNotFollowed } from './strategies.ts';
 import type { StageResult } from './verdict.ts';
 
 /** Counts what a stage does, execution by execution. */
@@ -17,6 +18,7 @@ export class StageCount {
   private readonly firedRules = new Set<string>();
   private hash = HASH_START;
   private isExhausted = false;
+  private notFollowed: string | null = null;
 
   constructor(stage: ExploreStage) {
     this.stage = stage;
@@ -52,6 +54,7 @@ export class StageCount {
 
   /** Nothing more will come: the stage is full, or the strategy has nothing left. */
   end(strategy: Strategy): void {
+    this.notFollowed = whyNotFollowed(strategy);
     if (this.stage.strategy !== 'exhaustive') this.isExhausted = this.isFull;
     // The bound may be just enough: then there is nothing left to begin either.
     else this.isExhausted = !this.isFull || !strategy.beginExecution();
@@ -68,6 +71,7 @@ export class StageCount {
       firstViolation: this.firstViolation,
       laws: Object.fromEntries([...this.laws].sort(([a], [b]) => (a < b ? -1 : 1))),
       idleRules: this.ruleNames.filter((name) => !this.firedRules.has(name)),
+      notFollowed: this.notFollowed,
       selfChecks: this.selfChecks,
       eventHash: showHash(this.hash),
     };

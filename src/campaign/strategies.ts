@@ -1,19 +1,25 @@
 import { exhaustive } from '../inject/strategies/exhaustive.ts';
 import { ReplayStrategy } from '../inject/strategies/replay.ts';
+import { ScriptStrategy, script } from '../inject/strategies/script.ts';
 import { seededRandom } from '../inject/strategies/seeded-random.ts';
 import type { Strategy } from '../inject/strategy.ts';
 import type { ExploreStage, Workload } from '../workload/model.ts';
 
 /** Who decides in a stage; lives as long as the stage. */
-export function strategyOf(stage: ExploreStage, _workload: Workload): Strategy {
+export function strategyOf(stage: ExploreStage, workload: Workload): Strategy {
   switch (stage.strategy) {
     case 'script':
-      throw new Error('no script yet');
+      return script(workload.schedule);
     case 'exhaustive':
       return exhaustive({ sleepSets: stage.prune });
     case 'random':
       return seededRandom({ seed: stage.seed });
   }
+}
+
+/** Why the schedule of the workload could not be followed in the last execution; null when it was, or there is none. */
+export function whyNotFollowed(strategy: Strategy): string | null {
+  return strategy instanceof ScriptStrategy ? strategy.outcome.reason : null;
 }
 
 /** Follows a tape; `divergence` says where the run offered something else, from where on it goes on steadily. */

@@ -29,6 +29,8 @@ export interface StageResult {
   readonly laws: Readonly<Record<string, number>>;
   /** Rules of the workload that fired in no execution. */
   readonly idleRules: readonly string[];
+  /** Script: why the schedule could not be followed to its end; null when it was. */
+  readonly notFollowed: string | null;
   /** Executions done twice and compared. */
   readonly selfChecks: number;
   /** Combines the event hashes and the disks of all executions, in order. */

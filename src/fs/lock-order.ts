@@ -11,7 +11,10 @@ export const LOCK_CLASSES = [
   { name: 'file-range', title: "a byte range of a file (the kernel's extent lock)" },
   { name: 'commit-root', title: 'the set of commit roots: readers keep the switch of all roots away' },
   { name: 'tree', title: 'one tree: shared to search, exclusive to change' },
-  { name: 'extent-maps', title: "an inode's extent maps (the kernel's extent map tree lock): nothing is taken under it" },
+  {
+    name: 'extent-maps',
+    title: "an inode's extent maps (the kernel's extent map tree lock): nothing is taken under it",
+  },
 ] as const;
 
 export type LockClass = (typeof LOCK_CLASSES)[number]['name'];

@@ -87,7 +87,8 @@ export function problemsOf(rule: FaultRule): string[] {
   const places = (['point', 'lock', 'site'] as const).filter((key) => when[key] !== undefined);
   if (places.length > 1) say(`selects ${places.join(' and ')}; one effect is only one of these`);
   const foreign = IO_CRITERIA.filter((key) => when[key] !== undefined);
-  if (subject !== 'io' && foreign.length > 0) say(`${foreign.join(', ')} selects I/O, but the rule is about a ${subject}`);
+  if (subject !== 'io' && foreign.length > 0)
+    say(`${foreign.join(', ')} selects I/O, but the rule is about a ${subject}`);
   if (then.kind === 'fail' && (subject === 'point' || subject === 'lock')) say(`a ${subject} cannot fail, only delay`);
   if (then.kind === 'fail' && !isErrno(then.errno)) say(`${String(then.errno)} is not an errno`);
   if (then.kind === 'delay' && subject === 'site') say('a step that may fail is one instant and cannot be delayed');
@@ -96,7 +97,8 @@ export function problemsOf(rule: FaultRule): string[] {
     say(`a tree is only known of tree blocks, not of purpose "${when.purpose}"`);
   }
   for (const [what, number, least] of numbersOf(rule)) {
-    if (!Number.isSafeInteger(number) || number < least) say(`${what} is ${number}, expected a whole number ≥ ${least}`);
+    if (!Number.isSafeInteger(number) || number < least)
+      say(`${what} is ${number}, expected a whole number ≥ ${least}`);
   }
   const odds = when.probability;
   if (odds !== undefined && odds.numerator > odds.denominator) say('the probability is above 1');

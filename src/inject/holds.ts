@@ -1,8 +1,8 @@
 import type { DelayAction, ReorderAction } from './fault-rule.ts';
 import type { ActiveRule } from './rule-engine.ts';
 import type { Scheduler } from './scheduler.ts';
-import { removeFrom } from './simulated-lock.ts';
 import type { SimulatedIo } from './simulated-io.ts';
+import { removeFrom } from './simulated-lock.ts';
 import type { SimulatedTask } from './simulated-task.ts';
 
 /** Something that a rule holds back, and what ends it; exactly one of the three ends is given. */
@@ -130,4 +130,3 @@ export class Holds {
 function nameMatches(pattern: string, name: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 }
-

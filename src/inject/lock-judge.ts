@@ -130,7 +130,9 @@ export class LockJudge {
     }
     const back = this.pathBetween(b, a);
     if (back === null) return;
-    const shown = back.map((edge) => `${edge.task} took ${edge.inner.name} under ${edge.outer.name} at step ${edge.step}`);
+    const shown = back.map(
+      (edge) => `${edge.task} took ${edge.inner.name} under ${edge.outer.name} at step ${edge.step}`,
+    );
     this.complain(outer, inner, step, shown.join(', '));
   }
 

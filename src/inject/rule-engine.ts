@@ -128,7 +128,8 @@ export class RuleEngine {
     active.matches += 1;
     const { occurrence, probability } = active.rule.when;
     if (!selectsOccurrence(occurrence, active.matches)) return false;
-    if (probability !== undefined && !this.scheduler.chance(probability.numerator, probability.denominator)) return false;
+    if (probability !== undefined && !this.scheduler.chance(probability.numerator, probability.denominator))
+      return false;
     active.fired += 1;
     return true;
   }

@@ -67,6 +67,9 @@ export class Scheduler implements WorldView {
   isPruned = false;
   isMainDone = false;
   hasCycle = false;
+  /** Tasks that are neither done nor killed. */
+  aliveCount = 0;
+  failedCount = 0;
 
   private readonly strategy: Strategy;
   private readonly asksAlways: boolean;
@@ -134,6 +137,8 @@ export class Scheduler implements WorldView {
     this.isPruned = false;
     this.isMainDone = false;
     this.hasCycle = false;
+    this.aliveCount = 0;
+    this.failedCount = 0;
     this.taskCount = 0;
     this.ioCount = 0;
     if (this.choices.length !== 0) this.choices.length = 0;
@@ -188,6 +193,12 @@ export class Scheduler implements WorldView {
 
   tasksAlive(): SimulatedTask[] {
     return this.tasks().filter((task) => task.state !== 'done' && task.state !== 'killed');
+  }
+
+  /** True when some task, ended or not, has not released all that it acquired. */
+  get isAnyLockHeld(): boolean {
+    for (let id = 0; id < this.taskCount; id++) if (this.pool[id]!.held.length !== 0) return true;
+    return false;
   }
 
   tasks(): SimulatedTask[] {
@@ -314,6 +325,7 @@ export class Scheduler implements WorldView {
     const { waitsFor } = task;
     task.state = 'killed';
     task.waitsFor = null;
+    this.aliveCount -= 1;
     if (waitsFor instanceof SimulatedTask) removeFrom(waitsFor.joiners, task);
     else waitsFor?.forget?.(task);
     this.record(task.name, 'killed', '');
@@ -472,6 +484,7 @@ export class Scheduler implements WorldView {
       this.pool.push(task);
     }
     task.begin(name, body);
+    this.aliveCount += 1;
     insert(this.choices, task);
     return task;
   }
@@ -503,6 +516,8 @@ export class Scheduler implements WorldView {
     task.state = 'done';
     task.value = outcome;
     task.hasFailed = hasFailed;
+    this.aliveCount -= 1;
+    if (hasFailed) this.failedCount += 1;
     removeFrom(this.choices, task);
     this.mix(END_HASH, task.id);
     if (this.isSlow) {
@@ -538,7 +553,8 @@ export class Scheduler implements WorldView {
     const { joiners } = task;
     if (joiners.length === 0) return;
     for (let i = 0; i < joiners.length; i++) this.wake(joiners[i]!);
-    joiners.length = 0;
+    // Popping keeps the array's memory for the next execution.
+    while (joiners.length !== 0) joiners.pop();
   }
 
   // ─── Announcing and choosing ──────────────────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,13 @@ export class SimulatedIo implements Choice, PendingIo, Waitable {
   /** The next in an order that a rule chose: may complete only after this one. */
   followedBy: SimulatedIo | null = null;
 
-  constructor(device: SimulatedDevice, request: IoRequest, submitter: SimulatedTask, sequence: number, completed: number) {
+  constructor(
+    device: SimulatedDevice,
+    request: IoRequest,
+    submitter: SimulatedTask,
+    sequence: number,
+    completed: number,
+  ) {
     this.device = device;
     this.request = request;
     this.submitter = submitter;

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import { type ResourceId, resource } from '../task/resource.ts';
 import type { Task } from '../task/task.ts';
 import type { Held, Mutex, RangeLock, RwSemaphore } from '../task/world.ts';
-import { LockGrant } from './lock-grant.ts';
+import type { LockGrant } from './lock-grant.ts';
 import type { Scheduler } from './scheduler.ts';
 import { foldNumber, stableHash } from './stable-hash.ts';
 

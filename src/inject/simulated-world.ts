@@ -182,16 +182,18 @@ export class SimulatedWorld implements World {
     const { scheduler, judge } = this;
     if (scheduler.isPruned) return;
     this.isHung = !scheduler.isMainDone;
+    if (scheduler.aliveCount === 0 && scheduler.failedCount === 0 && !scheduler.isAnyLockHeld) return;
     const tasks = scheduler.tasks();
     const orphan = tasks.find((task) => task.hasFailed && !task.isFailureTaken);
-    if (orphan !== undefined) throw orphan.value instanceof Error ? orphan.value : new AssertionFailure(String(orphan.value));
+    if (orphan !== undefined)
+      throw orphan.value instanceof Error ? orphan.value : new AssertionFailure(String(orphan.value));
     const alive = tasks.filter((task) => task.state !== 'done' && task.state !== 'killed');
     if (this.isHung && !scheduler.hasCycle) this.findCycleOfSuspects(alive);
     if (this.isHung) {
       for (const task of alive) if (!scheduler.hasCycle || reachesCycle(task, judge)) this.reportWaiting(task);
       return;
     }
-    if (alive.length > 0) for (const task of alive) this.reportWaiting(task);
+    for (const task of alive) this.reportWaiting(task);
     for (const task of tasks) for (const grant of task.held) judge.reportHeld(grant, scheduler.steps);
   }
 

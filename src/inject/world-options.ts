@@ -30,10 +30,7 @@ export interface WorldOptions {
 
 /** The world's part of a `RunRecord`, and how the run ended. */
 export interface WorldReport
-  extends Pick<
-    RunRecord,
-    'events' | 'locks' | 'rules' | 'tape' | 'eventHash' | 'steps' | 'decisions' | 'switches'
-  > {
+  extends Pick<RunRecord, 'events' | 'locks' | 'rules' | 'tape' | 'eventHash' | 'steps' | 'decisions' | 'switches'> {
   /** The strategy cut the execution short, because what follows was explored already: there is nothing to judge. */
   readonly pruned: boolean;
   /** Main did not end: a wait cycle, or everybody waits. `locks` says who for what. */

@@ -83,7 +83,8 @@ export class BlockTable implements DiskImage {
     assert(size >= 0 && size % 512 === 0, 'a disk is a whole number of 512-byte sectors', { size });
     this.size = size;
     this.rootOwner = shared === undefined ? this.owner : NOBODY;
-    this.root = (shared as (Leaf | undefined)[]) ?? new Array<Leaf | undefined>(Math.ceil(size / LEAF_SPAN)).fill(undefined);
+    this.root =
+      (shared as (Leaf | undefined)[]) ?? new Array<Leaf | undefined>(Math.ceil(size / LEAF_SPAN)).fill(undefined);
   }
 
   /** Copies any image: what `written()` yields. */

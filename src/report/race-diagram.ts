@@ -12,6 +12,8 @@ interface Row {
 
 /** Kinds of events that tell a race; locks, I/O and bookkeeping would drown it. */
 const TOLD_KINDS = new Set(['point', 'fault', 'delay', 'fail', 'reorder', 'wait', 'blocked']);
+/** Mounts, starts the others, waits for them, unmounts. */
+const MAIN_TASK = 'main';
 const ROWS_MAX = 48;
 const COLUMN_WIDTH_MIN = 26;
 const STEP_WIDTH = 7;
@@ -26,9 +28,9 @@ export function drawRace(record: RunRecord, evidence: readonly Step[], style: Te
   const rows = thin([...operationRows(record), ...eventRows(record, proof)].sort((a, b) => a.step - b.step));
   const columns = [...tasks, ...helpersIn(rows, tasks)];
   const columnWidth = Math.floor((style.width - STEP_WIDTH) / columns.length);
-  if (columnWidth < COLUMN_WIDTH_MIN) return drawList(rows, style, proof);
+  if (columnWidth < COLUMN_WIDTH_MIN) return drawList(rows, style);
 
-  const lines = [line('step', columns.map((name) => name), columnWidth)];
+  const lines = [line('step', columns, columnWidth)];
   lines.push(line('', columns.map((name) => (style.ascii ? '-' : '─').repeat(Math.min(name.length, columnWidth - 2))), columnWidth));
   for (const row of rows) {
     if (row.task === '') {
@@ -45,7 +47,7 @@ function line(step: string, cells: readonly string[], columnWidth: number): stri
   return `${step.padStart(STEP_WIDTH - 2)}  ${cells.map((cell) => cell.padEnd(columnWidth)).join('')}`.trimEnd();
 }
 
-function drawList(rows: readonly Row[], style: TextStyle, _proof: ReadonlySet<Step>): string {
+function drawList(rows: readonly Row[], style: TextStyle): string {
   const nameWidth = Math.max(4, ...rows.map((row) => row.task.length));
   return rows
     .map((row) => {
@@ -69,7 +71,7 @@ function eventRows(record: RunRecord, proof: ReadonlySet<Step>): Row[] {
   const first = Math.min(...steps);
   const last = Math.max(...steps);
   return record.events
-    .filter((event) => TOLD_KINDS.has(event.kind) && first <= event.step && event.step <= last)
+    .filter((event) => TOLD_KINDS.has(event.kind) && event.task !== MAIN_TASK && first <= event.step && event.step <= last)
     .map((event) => ({
       step: event.step,
       task: event.task,
@@ -78,7 +80,7 @@ function eventRows(record: RunRecord, proof: ReadonlySet<Step>): Row[] {
     }));
 }
 
-/** Tasks of the engine itself, where they have something to tell; the main task only mounts and unmounts. */
+/** Tasks of the engine itself, where they have something to tell. */
 function helpersIn(rows: readonly Row[], tasks: readonly string[]): string[] {
   return [...new Set(rows.map((row) => row.task))].filter((task) => task !== '' && !tasks.includes(task));
 }

@@ -59,6 +59,7 @@ export interface StageReport {
   readonly firstViolation: number | null;
   readonly laws: Readonly<Record<string, number>>;
   readonly idleRules: readonly string[];
+  readonly notFollowed: string | null;
   readonly selfChecks: number;
   readonly eventHash: string;
 }

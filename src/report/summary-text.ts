@@ -42,7 +42,12 @@ function closingLines(report: RunReport): string[] {
       stage.idleRules.map((rule) => `rule "${rule}" of ${setting.workload} never fired in stage ${stage.name} [${setting.switches.label}]`),
     ),
   );
-  lines.push(...idle, ...report.judges.map(showJudge), ...report.notJudged);
+  const strayed = report.settings.flatMap((setting) =>
+    setting.stages.flatMap(({ name, notFollowed }) =>
+      notFollowed === null ? [] : [`stage ${name} of ${setting.workload} [${setting.switches.label}]: ${notFollowed}`],
+    ),
+  );
+  lines.push(...idle, ...strayed, ...report.judges.map(showJudge), ...report.notJudged);
   const bad = report.settings.filter(isBad).length;
   const executions = report.settings.reduce(
     (sum, setting) => sum + setting.stages.reduce((explored, stage) => explored + stage.explored, 0),

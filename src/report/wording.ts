@@ -18,6 +18,7 @@ export function showVerdict(setting: SettingReport): string {
       return laws === '' ? 'interrupted, clean so far' : `interrupted, violation so far: ${laws}`;
     case 'as-expected':
       if (laws !== '') return `violation, as expected: ${laws}`;
+      if (setting.stages.some((stage) => stage.notFollowed !== null)) return 'clean, but the schedule was not followed';
       return setting.stages.every((stage) => stage.isComplete) ? 'clean' : 'clean as far as explored';
   }
 }
@@ -37,6 +38,7 @@ export function showStage(stage: StageReport): string {
   const parts = [`${stage.name} ${showCount(stage.explored)}`];
   if (stage.pruned > 0) parts.push(`+ ${showCount(stage.pruned)} pruned`);
   if (!stage.isComplete) parts.push('(not all)');
+  if (stage.notFollowed !== null) parts.push('(not followed)');
   const text = parts.join(' ');
   return stage.violating === 0 ? text : `${text}, ${showCount(stage.violating)} broke`;
 }

@@ -242,6 +242,8 @@ function existingNameOf(operation: Operation): NamedPath | null {
     case 'fdatasync':
     case 'fiemap':
       return pathOf(operation.kind, operation.file);
+    case 'drop-caches':
+      return operation.range === undefined ? null : pathOf(operation.kind, operation.range.file);
     default:
       return null;
   }

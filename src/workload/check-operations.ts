@@ -189,14 +189,36 @@ class ListReader {
           return null;
         }
         return { kind, ...base };
-      case 'sync':
       case 'drop-caches':
+        return this.buildDrop(node, data[kind] ?? null, base);
+      case 'sync':
         return { kind, ...base };
       case 'sleep':
         return { kind, duration: data.sleep!, ...base };
       case 'mark':
         return { kind, point: data.mark!, ...base };
     }
+  }
+
+  private buildDrop(
+    node: Located,
+    form: Arguments<'drop-caches'> | null,
+    base: Pick<Operation, 'expect' | 'at'>,
+  ): Operation | null {
+    const kind = 'drop-caches';
+    if (form === null) return { kind, ...base };
+    const { file, offset = 0, length } = form;
+    if (!this.isUsable(node, [kind, 'file'], file)) return null;
+    for (const [key, value] of [
+      ['offset', offset],
+      ['length', length],
+    ] as const) {
+      if (value % SECTOR_SIZE === 0 && (key === 'offset' || value > 0)) continue;
+      const hint = `did you mean ${showSize(Math.max(SECTOR_SIZE, value - (value % SECTOR_SIZE)))}?`;
+      const message = `extent maps cover whole sectors of 4K, this ${key} is ${showSize(value)}`;
+      this.checker.reportAt(node, [kind, key], 'size', message, hint);
+    }
+    return { kind, range: { file, offset, length }, ...base };
   }
 
   private buildWrite(

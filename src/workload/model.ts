@@ -142,6 +142,8 @@ export interface FileOperation extends OperationBase {
 /** Operations on the whole file system. `remount` occurs in setup only. */
 export interface GlobalOperation extends OperationBase {
   readonly kind: 'sync' | 'drop-caches' | 'remount';
+  /** Of drop-caches: only the extent maps of this range, pinned ones stay, as relocation drops them. */
+  readonly range?: { readonly file: FileReference; readonly offset: FileOffset; readonly length: ByteCount };
 }
 /** Virtual time passes for this task. */
 export interface SleepOperation extends OperationBase {

@@ -107,7 +107,14 @@ const OPERATION_SHAPE = {
   fdatasync: FILE_ONLY.optional().describe("make a file's data durable"),
   fiemap: FILE_ONLY.optional().describe('list the extents of a file'),
   sync: NO_ARGUMENTS.optional().describe('commit the running transaction'),
-  'drop-caches': NO_ARGUMENTS.optional().describe('forget clean pages, extent maps and unused inodes'),
+  'drop-caches': either('nothing, or a range', [
+    NO_ARGUMENTS,
+    mapping({ file: FILE, offset: OFFSET, length: s.size('how many bytes') }),
+  ])
+    .optional()
+    .describe(
+      'forget clean pages, extent maps and unused inodes; of a range, only its extent maps that are not pinned, as relocation does',
+    ),
   remount: NO_ARGUMENTS.optional().describe('unmount and mount again; in setup only'),
   sleep: s.duration('how long').optional().describe('let virtual time pass for this task'),
   mark: s.ownName('its name').optional().describe('pass a point of your own, for schedules and delays'),

@@ -7,7 +7,7 @@ import { ChunkMap } from '../../src/oracle/structure/chunk-map.ts';
 import { ChunkTreeVisitor, readSystemChunks } from '../../src/oracle/structure/chunk-tree.ts';
 import { ExtentLedger } from '../../src/oracle/structure/extent-ledger.ts';
 import { FaultCollector } from '../../src/oracle/structure/fault-report.ts';
-import { showKey, SUPER, SUPER_OFFSETS, TREE, TYPE } from '../../src/oracle/structure/layout.ts';
+import { SUPER, SUPER_OFFSETS, showKey, TREE, TYPE } from '../../src/oracle/structure/layout.ts';
 import { Superblock } from '../../src/oracle/structure/superblock.ts';
 import { chunkTreeOf, TreeWalker } from '../../src/oracle/structure/tree-walk.ts';
 import { BlockTable } from '../../src/record/block-table.ts';
@@ -63,7 +63,8 @@ export class ImageEditor {
     this.images = images.map((image) => image.snapshot());
     this.sup = new Superblock(new Uint8Array(this.images[0]!.read(SUPER_OFFSETS[0], PAGE)), 0);
     const devices = new Map<number, DiskImage>();
-    for (const image of this.images) devices.set(readU64(viewOf(image.read(SUPER_OFFSETS[0], PAGE)), SUPER.devItem), image);
+    for (const image of this.images)
+      devices.set(readU64(viewOf(image.read(SUPER_OFFSETS[0], PAGE)), SUPER.devItem), image);
     this.chunks = new ChunkMap(devices);
     const faults = new FaultCollector();
     const tree = new ChunkTreeVisitor(this.sup, faults);

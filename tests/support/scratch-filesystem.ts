@@ -1,13 +1,18 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MIB } from '../../src/base/units.ts';
 import { FsError } from '../../src/fs/errors.ts';
-import { type MountedFilesystem, type MountOptions, mountFilesystem, unmountFilesystem } from '../../src/fs/filesystem.ts';
+import {
+  type MountedFilesystem,
+  type MountOptions,
+  mountFilesystem,
+  unmountFilesystem,
+} from '../../src/fs/filesystem.ts';
 import { allFixes } from '../../src/fs/fixes.ts';
 import { type MakeFilesystemOptions, makeFilesystem } from '../../src/fs/mkfs.ts';
 import { MemoryWorld } from '../../src/fs/testing/memory-world.ts';
-import { MIB } from '../../src/base/units.ts';
 import { runAtomically, type Task } from '../../src/task/task.ts';
 
 /** A file system in a world of one task, for tests of what operations do rather than of how they interleave. */
@@ -59,24 +64,30 @@ export const hasBtrfsCheck = spawnSync('btrfs', ['--version']).status === 0;
 
 /** What `btrfs check --readonly --check-data-csum` says about the first device: `clean`, or all it printed. */
 export function btrfsCheck(scratch: { readonly world: MemoryWorld }): string {
+  const device = scratch.world.devices[0]!;
+  return btrfsCheckImage(
+    device.size,
+    [...device.blocks].map(([block, bytes]) => ({ offset: block * 4096, bytes })),
+  );
+}
+
+/** As `btrfsCheck`, of a disk of `size` bytes on which only `written` was written. */
+export function btrfsCheckImage(
+  size: number,
+  written: Iterable<{ readonly offset: number; readonly bytes: Uint8Array }>,
+): string {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-'));
   try {
-    const device = scratch.world.devices[0]!;
     const path = join(folder, 'image');
     const file = openSync(path, 'w');
-    ftruncateSync(file, device.size);
-    for (const [block, bytes] of device.blocks) writeSync(file, bytes, 0, bytes.length, block * 4096);
+    ftruncateSync(file, size);
+    for (const { offset, bytes } of written) writeSync(file, bytes, 0, bytes.length, offset);
     closeSync(file);
-    try {
-      const text = execFileSync('btrfs', ['check', '--readonly', '--check-data-csum', path], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      return /warning/i.test(text) ? text : 'clean';
-    } catch (error) {
-      const { stdout, stderr } = error as { stdout: string; stderr: string };
-      return `${stdout}\n${stderr}`;
-    }
+    const { status, stdout, stderr } = spawnSync('btrfs', ['check', '--readonly', '--check-data-csum', path], {
+      encoding: 'utf8',
+    });
+    const text = `${stdout}\n${stderr}`;
+    return status === 0 && !/warning/i.test(text) ? 'clean' : text;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -76,7 +76,7 @@ export class PendingRun {
 
   /** A raw disk image, gzip. */
   async writeImage(path: string, image: DiskImage): Promise<void> {
-    await writeFile(await this.placeOf(path), await compress(wholeImage(image), { level: 1 }));
+    await writeFile(await this.placeOf(path), await compress(wholeImage(image), { level: 6 }));
   }
 
   /** Moves the run to its place and points `latest` at it. */

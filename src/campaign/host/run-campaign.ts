@@ -68,8 +68,8 @@ export async function runCampaign(
     options.onSetting?.(index + 1, explorations.length);
   }
   if (options.signal?.aborted) judging.stop();
-  const available = explorations.reduce((sum, exploration) => sum + exploration.distinctImages, 0);
-  const { counts, reasons } = await judging.finish(available);
+  const images = new Set(explorations.flatMap((exploration) => [...exploration.fingerprints]));
+  const { counts, reasons } = await judging.finish(images.size);
   const isInterrupted = options.signal?.aborted === true && !explorations.every((exploration) => exploration.isDone);
   return {
     results: explorations.slice(0, times.length).map((exploration, index) => ({

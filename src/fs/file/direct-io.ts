@@ -4,7 +4,7 @@ import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import { reserveDataExtent } from '../space/data-reservation.ts';
-import { submitLogicalWrite } from '../volume/volume.ts';
+import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
 import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { ExtentMap } from './extent-map.ts';
@@ -173,9 +173,11 @@ function* writeExtents(files: Files, inode: Inode, start: number, bytes: Uint8Ar
   let failure: unknown = null;
   while (at < end && failure === null) {
     try {
-      const extent = yield* writeOneExtent(files, inode, at, bytes.subarray(at - start));
-      submitted.push(extent);
-      at = extent.ordered.end;
+      const ordered = yield* mapNewExtent(files, inode, at, end - at);
+      const data = ordered.length === bytes.length ? bytes : bytes.subarray(at - start, ordered.end - start);
+      ordered.checksums = checksumsOf(data);
+      submitted.push({ ordered, io: yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA) });
+      at = ordered.end;
     } catch (error) {
       failure = error;
     }
@@ -190,20 +192,10 @@ function* writeExtents(files: Files, inode: Inode, start: number, bytes: Uint8Ar
 
 interface DirectExtent {
   readonly ordered: OrderedExtent;
-  readonly io: Generated<typeof submitLogicalWrite>;
+  readonly io: PendingWrite;
 }
 
-type Generated<F extends (...args: never[]) => unknown> = ReturnType<F> extends Task<infer T> ? T : never;
-
-/** Maps as much of the range as one extent takes, and submits its write. */
-function* writeOneExtent(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<DirectExtent> {
-  const ordered = yield* mapNewExtent(files, inode, start, bytes.length);
-  const data = ordered.length === bytes.length ? bytes : bytes.subarray(0, ordered.length);
-  ordered.checksums = checksumsOf(data);
-  const io = yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA);
-  return { ordered, io };
-}
-
+/** Maps as much of the range as one extent takes. */
 function* mapNewExtent(files: Files, inode: Inode, start: number, length: number): Task<OrderedExtent> {
   const range = yield* lockForDirectIo(files, inode, start, length, true);
   try {

@@ -1,4 +1,5 @@
 import type { ByteCount, LogicalAddress } from '../../base/units.ts';
+import { type ResourceId, resource } from '../../task/resource.ts';
 import { FreeRanges } from './free-ranges.ts';
 
 /**
@@ -11,6 +12,7 @@ export class BlockGroup {
   readonly length: ByteCount;
   /** Type and profile bits, `BLOCK_GROUP_FLAG`. */
   readonly flags: number;
+  readonly resource: ResourceId;
   used: ByteCount;
   reserved: ByteCount = 0;
   pinned: ByteCount = 0;
@@ -29,5 +31,6 @@ export class BlockGroup {
     this.length = length;
     this.flags = flags;
     this.used = used;
+    this.resource = resource('block-group', start);
   }
 }

@@ -23,7 +23,10 @@ export interface DataReservation {
  */
 export function reserveDataExtent(fs: SpaceHost, length: ByteCount, minimum: ByteCount): Task<DataReservation> {
   assert(minimum > 0 && minimum <= length, 'a reservation has a size', { length, minimum });
-  assert(length % SECTOR_SIZE === 0 && minimum % SECTOR_SIZE === 0, 'data is allocated in sectors', { length, minimum });
+  assert(length % SECTOR_SIZE === 0 && minimum % SECTOR_SIZE === 0, 'data is allocated in sectors', {
+    length,
+    minimum,
+  });
   const failure = fs.world.mayFail('reserve-data-space');
   if (failure !== null) throw new FsError(failure, `reservation of ${length} bytes of data space`);
   const extent = fs.space.allocateData(length, minimum);

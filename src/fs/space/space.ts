@@ -11,6 +11,8 @@ const GLOBAL_RESERVE_DIVISOR = 8;
 /** Enough for a commit that changes every tree at several levels, in tree blocks. */
 const GLOBAL_RESERVE_BLOCKS_MIN = 24;
 
+const SPACE = resource('space', 0);
+
 /** All block groups, and who has been promised what. Everything is plain: to allocate never suspends. */
 export class Space {
   private readonly world: World;
@@ -27,7 +29,7 @@ export class Space {
   }
 
   addGroup(group: BlockGroup): void {
-    this.world.touch(resource('space', 0), 'write');
+    this.world.touch(SPACE, 'write');
     const index = this.groups.findIndex((other) => other.start > group.start);
     this.groups.splice(index < 0 ? this.groups.length : index, 0, group);
   }
@@ -53,7 +55,7 @@ export class Space {
 
   /** In logical order. */
   allGroups(): readonly BlockGroup[] {
-    this.world.touch(resource('space', 0), 'read');
+    this.world.touch(SPACE, 'read');
     return this.groups;
   }
 
@@ -100,7 +102,7 @@ export class Space {
     let missing = howMany;
     for (const group of this.groups) {
       if (!this.isOpenFor(group, type)) continue;
-      this.world.touch(resource('block-group', group.start), 'read');
+      this.world.touch(group.resource, 'read');
       missing -= group.free.countPieces(this.nodeSize, this.nodeSize, missing);
       if (missing <= 0) return true;
     }
@@ -224,14 +226,14 @@ export class Space {
   }
 
   private reserved(group: BlockGroup, logical: LogicalAddress, length: ByteCount) {
-    this.world.touch(resource('block-group', group.start), 'write');
+    this.world.touch(group.resource, 'write');
     group.reserved += length;
     return { logical, length };
   }
 
   private touched(logical: LogicalAddress): BlockGroup {
     const group = this.groupAt(logical);
-    this.world.touch(resource('block-group', group.start), 'write');
+    this.world.touch(group.resource, 'write');
     return group;
   }
 

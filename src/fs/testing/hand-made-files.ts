@@ -7,10 +7,10 @@ import { encodeInodeRefs, INODE_ITEM, inodeSize, setInodeSize } from '../format/
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { TIME_ZERO } from '../format/timestamp.ts';
 import { reserveDataExtent } from '../space/data-reservation.ts';
-import { insertItem, removeItem, searchForChange } from '../tree/change-cursor.ts';
 import { insertChecksums } from '../transaction/checksums.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
 import { addDataReference, dropDataReference } from '../transaction/run-delayed-references.ts';
+import { insertItem, removeItem, searchForChange } from '../tree/change-cursor.ts';
 import { writeLogical } from '../volume/volume.ts';
 
 /**
@@ -74,11 +74,21 @@ export function* makeFile(
   const name = encodeName(file.name);
   yield* insertItem(handle, tree, { objectid: file.inode, type: KEY_TYPE.INODE_ITEM, offset: 0 }, inodeItem);
   const reference = encodeInodeRefs([{ index, name }]);
-  yield* insertItem(handle, tree, { objectid: file.inode, type: KEY_TYPE.INODE_REF, offset: ROOT_DIRECTORY }, reference);
+  yield* insertItem(
+    handle,
+    tree,
+    { objectid: file.inode, type: KEY_TYPE.INODE_REF, offset: ROOT_DIRECTORY },
+    reference,
+  );
   const location = { objectid: file.inode, type: KEY_TYPE.INODE_ITEM, offset: 0 };
   const entry = { location, transid: handle.generation, type: DIR_TYPE.REGULAR, name, data: new Uint8Array(0) };
   const entryBytes = encodeDirEntries([entry]);
-  yield* insertItem(handle, tree, { objectid: ROOT_DIRECTORY, type: KEY_TYPE.DIR_ITEM, offset: nameHash(name) }, entryBytes);
+  yield* insertItem(
+    handle,
+    tree,
+    { objectid: ROOT_DIRECTORY, type: KEY_TYPE.DIR_ITEM, offset: nameHash(name) },
+    entryBytes,
+  );
   yield* insertItem(handle, tree, { objectid: ROOT_DIRECTORY, type: KEY_TYPE.DIR_INDEX, offset: index }, entryBytes);
   yield* growRootDirectory(handle, 2 * name.length);
   for (const extent of file.extents) {

@@ -1,13 +1,13 @@
 import type { Errno } from '../../base/errno.ts';
-import { resource } from '../../task/resource.ts';
 import type { FsInfo } from './fs-info.ts';
+import { TRANSACTION } from './shared-state.ts';
 
 /**
  * Something failed half way: what the running transaction did must never become reachable. From now on the file system
  * is read-only, every change fails with EROFS, and no superblock is written again. The first reason is kept.
  */
 export function abortTransaction(fs: FsInfo, errno: Errno, where: string): void {
-  fs.world.touch(resource('transaction', 0), 'write');
+  fs.world.touch(TRANSACTION, 'write');
   if (fs.aborted !== null) return;
   fs.aborted = errno;
   fs.abortedWhere = where;

@@ -1,5 +1,5 @@
-import { alignDown, type ByteCount, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import { assert } from '../../base/assert.ts';
+import { alignDown, type ByteCount, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { DATA_CHECKSUM_SIZE } from '../format/checksum.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
@@ -51,7 +51,8 @@ function* insertSome(fs: FsInfo, cursor: ChangeCursor, logical: LogicalAddress, 
   if (cursor.isValid || (yield* cursor.next())) {
     if (cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) nextStart = cursor.offset;
   }
-  const room = nextStart === Number.POSITIVE_INFINITY ? bytes.length : ((nextStart - logical) / SECTOR_SIZE) * DATA_CHECKSUM_SIZE;
+  const room =
+    nextStart === Number.POSITIVE_INFINITY ? bytes.length : ((nextStart - logical) / SECTOR_SIZE) * DATA_CHECKSUM_SIZE;
   yield* cursor.seek(CSUM_OBJECT, CSUM_TYPE, logical);
   if ((yield* cursor.previous()) && cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) {
     const start = cursor.offset;
@@ -113,7 +114,10 @@ export function* lookupChecksums(fs: FsInfo, logical: LogicalAddress, sectorCoun
 /** Forgets the checksums of all sectors in [logical, logical + length). */
 export function* deleteChecksums(handle: TransactionHandle, logical: LogicalAddress, length: ByteCount): Task<void> {
   const { fs } = handle;
-  assert(alignDown(logical, SECTOR_SIZE) === logical && length % SECTOR_SIZE === 0, 'sectors are whole', { logical, length });
+  assert(alignDown(logical, SECTOR_SIZE) === logical && length % SECTOR_SIZE === 0, 'sectors are whole', {
+    logical,
+    length,
+  });
   const cursor = yield* openForChange(handle, fs.trees.csum);
   try {
     const end = logical + length;

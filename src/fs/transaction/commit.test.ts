@@ -10,7 +10,13 @@ import { FixSet } from '../fixes.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import { type MakeFilesystemOptions, makeFilesystem } from '../mkfs.ts';
 import { mount, unmountCore } from '../mount.ts';
-import { type HandMadeExtent, type HandMadeFile, makeFile, removeFile, writeExtent } from '../testing/hand-made-files.ts';
+import {
+  type HandMadeExtent,
+  type HandMadeFile,
+  makeFile,
+  removeFile,
+  writeExtent,
+} from '../testing/hand-made-files.ts';
 import { MemoryWorld } from '../testing/memory-world.ts';
 import { visitItems } from '../tree/cursor.ts';
 import { deleteChecksums, insertChecksums, lookupChecksums } from './checksums.ts';
@@ -25,7 +31,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function freshWorld(options: Partial<MakeFilesystemOptions> = {}): MemoryWorld {
   const devices = options.devices ?? [16 * MIB];
   const world = new MemoryWorld(devices);
-  for (const { device, offset, bytes } of makeFilesystem({ ...options, devices })) world.devices[device]!.write(offset, bytes);
+  for (const { device, offset, bytes } of makeFilesystem({ ...options, devices }))
+    world.devices[device]!.write(offset, bytes);
   return world;
 }
 
@@ -83,7 +90,9 @@ for (const options of [
           for (let count = random.below(6); count > 0; count--) {
             const donor = files[random.below(files.length)]?.extents[0];
             const shares = donor !== undefined && random.chance(1, 2);
-            const extent = shares ? donor : runAtomically(writeExtent(handle, 4096 * (1 + random.below(8)), random.below(256)));
+            const extent = shares
+              ? donor
+              : runAtomically(writeExtent(handle, 4096 * (1 + random.below(8)), random.below(256)));
             extents.push({ ...extent, fileOffset });
             fileOffset += extent.length;
           }
@@ -133,7 +142,12 @@ test('an extent that many files share spills its back references into items of t
   const keyed: number[] = [];
   const from = { objectid: extent.logical, type: KEY_TYPE.EXTENT_DATA_REF, offset: 0 };
   runAtomically(
-    visitItems(fs, fs.trees.extent, from, (cursor) => cursor.objectid === extent.logical && keyed.push(cursor.type) > 0),
+    visitItems(
+      fs,
+      fs.trees.extent,
+      from,
+      (cursor) => cursor.objectid === extent.logical && keyed.push(cursor.type) > 0,
+    ),
   );
   expect(keyed.length).toBeGreaterThan(60);
   for (const [index, file] of files.entries()) {
@@ -163,7 +177,9 @@ test('a commit writes tree blocks, then flushes, then the superblock with forced
   const fs = mountOn(world);
   inTransaction(fs, (handle) => runAtomically(makeFile(handle, { inode: 257, name: 'a', extents: [] }, () => 'new')));
   runAtomically(commitTransaction(fs));
-  const kinds = world.devices[0]!.log.map(({ operation, purpose, fua }) => `${operation} ${purpose.kind}${fua ? ' fua' : ''}`);
+  const kinds = world.devices[0]!.log.map(
+    ({ operation, purpose, fua }) => `${operation} ${purpose.kind}${fua ? ' fua' : ''}`,
+  );
   expect([...new Set(kinds)]).toEqual(['write tree-block', 'flush superblock', 'write superblock fua']);
   expect(kinds.slice(-2)).toEqual(['flush superblock', 'write superblock fua']);
   expect(world.points.filter((point) => point.startsWith('commit'))).toEqual([
@@ -300,7 +316,13 @@ test('metadata space that runs out is ENOSPC at the start of a handle, and delet
 
 test('each seeded bug of the structure leaves an image that btrfs check refuses', () => {
   if (!hasJudge) return;
-  const bugs = ['lose-block-group-update', 'drop-back-reference', 'skip-data-checksum', 'stale-parent-generation', 'leak-free-space-range'];
+  const bugs = [
+    'lose-block-group-update',
+    'drop-back-reference',
+    'skip-data-checksum',
+    'stale-parent-generation',
+    'leak-free-space-range',
+  ];
   for (const bug of bugs) {
     const world = freshWorld();
     const fs = mountOn(world, [bug]);
@@ -308,7 +330,9 @@ test('each seeded bug of the structure leaves an image that btrfs check refuses'
       for (let inode = first; inode < first + count; inode++) {
         inTransaction(fs, (handle) => {
           const extent = runAtomically(writeExtent(handle, 4096, 1));
-          runAtomically(makeFile(handle, { inode, name: `${'n'.repeat(100)}${inode}`, extents: [extent] }, () => 'new'));
+          runAtomically(
+            makeFile(handle, { inode, name: `${'n'.repeat(100)}${inode}`, extents: [extent] }, () => 'new'),
+          );
         });
       }
       runAtomically(commitTransaction(fs));
@@ -321,7 +345,9 @@ test('each seeded bug of the structure leaves an image that btrfs check refuses'
       return made;
     });
     runAtomically(commitTransaction(fs));
-    inTransaction(fs, (handle) => runAtomically(makeFile(handle, { inode: 401, name: 'b', extents: [extent] }, () => 'add')));
+    inTransaction(fs, (handle) =>
+      runAtomically(makeFile(handle, { inode: 401, name: 'b', extents: [extent] }, () => 'add')),
+    );
     runAtomically(commitTransaction(fs));
     build(3, 300);
     expect(complaints(world), bug).not.toBe('');
@@ -332,7 +358,13 @@ test('images of mkfs.btrfs are mounted, changed and still clean', () => {
   if (!hasJudge) return;
   const path = join(folder, 'foreign');
   const zeros = Buffer.alloc(4096);
-  for (const extra of [['-m', 'single'], ['-m', 'dup'], ['-M', '-m', 'single', '-d', 'single', '-n', '4096'], ['-R', '^free-space-tree', '-n', '4096'], ['-O', '^skinny-metadata,^no-holes']]) {
+  for (const extra of [
+    ['-m', 'single'],
+    ['-m', 'dup'],
+    ['-M', '-m', 'single', '-d', 'single', '-n', '4096'],
+    ['-R', '^free-space-tree', '-n', '4096'],
+    ['-O', '^skinny-metadata,^no-holes'],
+  ]) {
     execFileSync('rm', ['-f', path]);
     execFileSync('truncate', ['-s', '128M', path]);
     execFileSync('mkfs.btrfs', ['-q', ...extra, path]);
@@ -353,4 +385,3 @@ test('images of mkfs.btrfs are mounted, changed and still clean', () => {
     expect(complaints(world), extra.join(' ')).toBe('');
   }
 });
-

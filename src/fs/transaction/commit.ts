@@ -1,6 +1,5 @@
 import { assert } from '../../base/assert.ts';
 import { viewOf } from '../../base/bytes.ts';
-import { resource } from '../../task/resource.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { setBlockGroupUsed } from '../format/block-group.ts';
@@ -11,12 +10,13 @@ import { sealTreeBlock } from '../format/tree-block.ts';
 import { openForChange, updateItem } from '../tree/change-cursor.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
-import { flushAllDevices, type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { type DeviceSuperblocks, writeSuperblocks } from '../volume/superblock-write.ts';
+import { flushAllDevices, type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { abortTransaction } from './abort.ts';
 import type { FsInfo } from './fs-info.ts';
 import { enterTransaction, leaveTransaction, type TransactionHandle } from './handle.ts';
 import { runDelayedReferences, unpinExtents } from './run-delayed-references.ts';
+import { TRANSACTION } from './shared-state.ts';
 import { prepareSuperblocks } from './superblock-commit.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -29,14 +29,14 @@ import type { Transaction } from './transaction.ts';
  */
 export function* commitTransaction(fs: FsInfo): Task<void> {
   if (fs.aborted !== null) throw new FsError('EROFS', `commit: aborted with ${fs.aborted} at ${fs.abortedWhere}`);
-  fs.world.touch(resource('transaction', 0), 'read');
+  fs.world.touch(TRANSACTION, 'read');
   const transaction = fs.runningTransaction;
   if (transaction === null || transaction.hasCommitter) {
     const awaited = transaction ?? fs.committingTransaction;
     if (awaited !== null) yield* waitUntilCompleted(fs, awaited);
     return;
   }
-  fs.world.touch(resource('transaction', 0), 'write');
+  fs.world.touch(TRANSACTION, 'write');
   transaction.hasCommitter = true;
   const handle = enterTransaction(fs, false, 0);
   try {
@@ -81,7 +81,7 @@ function* commit(fs: FsInfo, transaction: Transaction, handle: TransactionHandle
 function* waitForPreviousTransaction(fs: FsInfo, transaction: Transaction): Task<void> {
   for (;;) {
     throwIfAborted(fs);
-    fs.world.touch(resource('transaction', 0), 'write');
+    fs.world.touch(TRANSACTION, 'write');
     if (fs.committingTransaction === null) break;
     yield* fs.transactionQueue.wait();
   }
@@ -92,7 +92,7 @@ function* waitForExternalWriters(fs: FsInfo, transaction: Transaction): Task<voi
   transaction.state = 'commit-start';
   for (;;) {
     throwIfAborted(fs);
-    fs.world.touch(resource('transaction', 0), 'write');
+    fs.world.touch(TRANSACTION, 'write');
     if (transaction.externalWriters === 0) return;
     yield* fs.transactionQueue.wait();
   }
@@ -102,7 +102,7 @@ function* waitForAllWriters(fs: FsInfo, transaction: Transaction): Task<void> {
   transaction.state = 'commit-doing';
   for (;;) {
     throwIfAborted(fs);
-    fs.world.touch(resource('transaction', 0), 'write');
+    fs.world.touch(TRANSACTION, 'write');
     // The commit's own handle is the last one.
     if (transaction.writers === 1) return;
     yield* fs.transactionQueue.wait();
@@ -171,7 +171,7 @@ function* switchCommitRoots(fs: FsInfo, transaction: Transaction): Task<void> {
   const held = yield* fs.commitRootLock.acquire('exclusive');
   for (const tree of openTrees(fs)) {
     if (tree.commitRoot === tree.root) continue;
-    fs.world.touch(resource('tree', tree.id), 'write');
+    fs.world.touch(tree.resource, 'write');
     tree.commitRoot = tree.root;
   }
   if (!fs.mutations.has('forget-lock-release')) held.release();
@@ -188,9 +188,11 @@ export function openTrees(fs: FsInfo): Tree[] {
 }
 
 function unblock(fs: FsInfo, transaction: Transaction, handle: TransactionHandle): void {
-  fs.world.touch(resource('transaction', 0), 'write');
+  fs.world.touch(TRANSACTION, 'write');
   leaveTransaction(handle);
-  assert(transaction.writers === 0, 'nobody is left inside a transaction that is written', { writers: transaction.writers });
+  assert(transaction.writers === 0, 'nobody is left inside a transaction that is written', {
+    writers: transaction.writers,
+  });
   transaction.state = 'unblocked';
   fs.runningTransaction = null;
   fs.generation = transaction.id;
@@ -237,7 +239,7 @@ function finishExtentCommit(fs: FsInfo, transaction: Transaction): void {
 }
 
 function complete(fs: FsInfo, transaction: Transaction): void {
-  fs.world.touch(resource('transaction', 0), 'write');
+  fs.world.touch(TRANSACTION, 'write');
   fs.lastCommitted = transaction.id;
   fs.committingTransaction = null;
   if (transaction.state === 'superblock-committed') transaction.state = 'completed';
@@ -247,9 +249,10 @@ function complete(fs: FsInfo, transaction: Transaction): void {
 
 function* waitUntilCompleted(fs: FsInfo, transaction: Transaction): Task<void> {
   for (;;) {
-    fs.world.touch(resource('transaction', 0), 'read');
+    fs.world.touch(TRANSACTION, 'read');
     if (transaction.state === 'completed') return;
-    if (fs.aborted !== null) throw new FsError(fs.aborted, `commit of transaction ${transaction.id}: ${fs.abortedWhere}`);
+    if (fs.aborted !== null)
+      throw new FsError(fs.aborted, `commit of transaction ${transaction.id}: ${fs.abortedWhere}`);
     yield* fs.transactionQueue.wait();
   }
 }

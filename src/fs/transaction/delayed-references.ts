@@ -53,7 +53,8 @@ export class DelayedReferences {
     change: 1 | -1,
   ): void {
     const isNew = change === 1;
-    const head = this.headOf(logical) ?? this.open({ logical, length, isData: false, level, isNew, generation, references: [] });
+    const head =
+      this.headOf(logical) ?? this.open({ logical, length, isData: false, level, isNew, generation, references: [] });
     note(head, KEY_TYPE.TREE_BLOCK_REF, tree, 0, 0, change);
   }
 
@@ -65,7 +66,8 @@ export class DelayedReferences {
     change: 1 | -1,
     isNew: boolean,
   ): void {
-    const head = this.headOf(logical) ?? this.open({ logical, length, isData: true, level: 0, isNew, generation, references: [] });
+    const head =
+      this.headOf(logical) ?? this.open({ logical, length, isData: true, level: 0, isNew, generation, references: [] });
     note(head, KEY_TYPE.EXTENT_DATA_REF, owner.tree, owner.inode, owner.offset, change);
   }
 

@@ -128,7 +128,8 @@ function findInline(cursor: ChangeCursor, reference: DelayedReference): number {
   while (at < dataSize) {
     const refType = view.getUint8(dataOffset + at);
     const size = inlineRefSize(refType);
-    if (size === null) throw new FsError('EUCLEAN', `extent ${cursor.objectid} has a back reference of type ${refType}`);
+    if (size === null)
+      throw new FsError('EUCLEAN', `extent ${cursor.objectid} has a back reference of type ${refType}`);
     if (refType > reference.type) break;
     if (refType === reference.type) {
       if (hash === null) {
@@ -151,7 +152,11 @@ function isBelow(a: number, b: number): boolean {
 }
 
 function isHashBelow(view: DataView, at: number, hash: HashWords): boolean {
-  const stored = dataReferenceHash({ root: readU64(view, at), objectid: readU64(view, at + 8), offset: readU64(view, at + 16) });
+  const stored = dataReferenceHash({
+    root: readU64(view, at),
+    objectid: readU64(view, at + 8),
+    offset: readU64(view, at + 16),
+  });
   return stored.high !== hash.high ? stored.high < hash.high : stored.low < hash.low;
 }
 
@@ -171,7 +176,8 @@ function changeInline(cursor: ChangeCursor, head: DelayedHead, reference: Delaye
   const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
   const countAt = cursor.dataOffset + at + COUNT_AT;
   const count = (isData ? cursor.view.getUint32(countAt, true) : 1) + reference.change;
-  if (count < 0 || (!isData && count > 1)) throw corruptExtent(head, `would have ${count} references ${show(reference)}`);
+  if (count < 0 || (!isData && count > 1))
+    throw corruptExtent(head, `would have ${count} references ${show(reference)}`);
   if (count > 0) {
     cursor.view.setUint32(countAt, count, true);
     return;
@@ -230,11 +236,7 @@ function writeDataReference(view: DataView, at: number, reference: DelayedRefere
 }
 
 /** Changes, adds or removes a reference that is an item of its own. */
-function* changeKeyed(
-  cursor: ChangeCursor,
-  head: DelayedHead,
-  reference: DelayedReference,
-): Task<void> {
+function* changeKeyed(cursor: ChangeCursor, head: DelayedHead, reference: DelayedReference): Task<void> {
   const key = keyOfKeyed(head.logical, reference);
   yield* seekKeyed(cursor, key, reference);
   if (!cursor.found) {

@@ -55,7 +55,9 @@ export function* applyFreeSpaceChanges(handle: TransactionHandle, changes: reado
     for (const { start, length, becomesFree } of changes) {
       const group = fs.space.groupAt(start);
       if (group.usesBitmaps) yield* turnIntoExtents(cursor, group);
-      const added = becomesFree ? yield* addRange(cursor, group, start, length) : yield* removeRange(cursor, start, length);
+      const added = becomesFree
+        ? yield* addRange(cursor, group, start, length)
+        : yield* removeRange(cursor, start, length);
       if (added !== 0) yield* changeExtentCount(cursor, group, added);
     }
   } finally {
@@ -95,7 +97,8 @@ function* addRange(cursor: ChangeCursor, group: BlockGroup, start: LogicalAddres
   yield* seekLastNotAfter(cursor, start);
   if (cursor.isValid && cursor.type === EXTENT && cursor.objectid >= group.start) {
     const previousEnd = cursor.objectid + cursor.offset;
-    if (previousEnd > start) throw new FsError('EUCLEAN', `free space tree: ${length} bytes at ${start} are freed twice`);
+    if (previousEnd > start)
+      throw new FsError('EUCLEAN', `free space tree: ${length} bytes at ${start} are freed twice`);
     if (previousEnd === start) {
       newStart = cursor.objectid;
       merged++;
@@ -130,7 +133,11 @@ function* seekLastNotAfter(cursor: ChangeCursor, start: LogicalAddress): Task<vo
 function* changeExtentCount(cursor: ChangeCursor, group: BlockGroup, change: number): Task<void> {
   yield* seekInfo(cursor, group);
   cursor.prepare();
-  setFreeSpaceExtentCount(cursor.view, cursor.dataOffset, freeSpaceExtentCount(cursor.view, cursor.dataOffset) + change);
+  setFreeSpaceExtentCount(
+    cursor.view,
+    cursor.dataOffset,
+    freeSpaceExtentCount(cursor.view, cursor.dataOffset) + change,
+  );
 }
 
 function* seekInfo(cursor: ChangeCursor, group: BlockGroup): Task<void> {

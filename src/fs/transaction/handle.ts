@@ -1,15 +1,15 @@
 import { assert } from '../../base/assert.ts';
 import type { ByteCount, Generation, LogicalAddress } from '../../base/units.ts';
-import { resource } from '../../task/resource.ts';
 import { Completed, DONE, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import { TREE_ID } from '../format/key.ts';
 import type { Tree, TreeChange } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
-import type { FsInfo } from './fs-info.ts';
-import { Transaction } from './transaction.ts';
 import { commitTransaction } from './commit.ts';
+import type { FsInfo } from './fs-info.ts';
+import { DELAYED_REFERENCES, TRANSACTION } from './shared-state.ts';
+import { Transaction } from './transaction.ts';
 
 /** Levels that a single item change may copy or split, twice each. */
 const BLOCKS_PER_LEVEL = 2;
@@ -79,7 +79,7 @@ export class TransactionHandle implements TreeChange {
   }
 
   get delayed() {
-    this.fs.world.touch(resource('delayed-refs', 0), 'read');
+    this.fs.world.touch(DELAYED_REFERENCES, 'read');
     return this.transaction.delayedReferences;
   }
 }
@@ -155,7 +155,7 @@ function commitNeed(fs: FsInfo): ByteCount {
 /** Enters without asking: for the commit itself. */
 export function enterTransaction(fs: FsInfo, isExternal: boolean, promised: ByteCount): TransactionHandle {
   // Entering and leaving commute with each other, not with the commit that counts who is inside.
-  fs.world.touch(resource('transaction', 0), 'read');
+  fs.world.touch(TRANSACTION, 'read');
   fs.runningTransaction ??= new Transaction(fs.generation + 1);
   const transaction = fs.runningTransaction;
   transaction.writers++;
@@ -173,7 +173,7 @@ export function endTransaction(handle: TransactionHandle): Task<void> {
 export function leaveTransaction(handle: TransactionHandle): void {
   assert(handle.isOpen, 'a handle is ended once', { transaction: handle.generation });
   const { fs, transaction } = handle;
-  fs.world.touch(resource('transaction', 0), 'read');
+  fs.world.touch(TRANSACTION, 'read');
   handle.isOpen = false;
   if (handle.promised > 0) fs.space.returnPromise(handle.promised);
   transaction.leave(handle.isExternal);

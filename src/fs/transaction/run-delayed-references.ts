@@ -1,15 +1,15 @@
 import type { Range } from '../../base/range.ts';
 import type { ByteCount, LogicalAddress } from '../../base/units.ts';
-import { resource } from '../../task/resource.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { deleteChecksums } from './checksums.ts';
 import type { DataOwner, DelayedHead } from './delayed-references.ts';
 import { changeExtent, insertExtent } from './extent-references.ts';
-import type { FsInfo } from './fs-info.ts';
 import { applyFreeSpaceChanges, type FreeSpaceChange, noteFreeSpaceChange } from './free-space-tree.ts';
+import type { FsInfo } from './fs-info.ts';
 import type { TransactionHandle } from './handle.ts';
+import { DELAYED_REFERENCES } from './shared-state.ts';
 
 /**
  * A file extent item now refers to the data extent: `new` when the extent was just allocated (its reservation becomes
@@ -48,7 +48,7 @@ interface BatchEffects {
 export function* runDelayedReferences(handle: TransactionHandle): Task<void> {
   const { fs, transaction } = handle;
   while (transaction.delayedReferences.size > 0) {
-    fs.world.touch(resource('delayed-refs', 0), 'write');
+    fs.world.touch(DELAYED_REFERENCES, 'write');
     const batch = transaction.delayedReferences.take();
     const effects: BatchEffects = { freedData: [], freeSpace: [] };
     const cursor = yield* openForChange(handle, fs.trees.extent);

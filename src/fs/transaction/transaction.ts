@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
-import type { Generation, LogicalAddress } from '../../base/units.ts';
 import type { Range } from '../../base/range.ts';
+import type { Generation, LogicalAddress } from '../../base/units.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
 import { DelayedReferences } from './delayed-references.ts';

@@ -1,13 +1,19 @@
 import { assert } from '../../base/assert.ts';
 import { compareU64 } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress } from '../../base/units.ts';
-import { resource } from '../../task/resource.ts';
 import { Completed, DONE, type Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import { type Key, keyObjectid, keyOffset, keyType, readKey } from '../format/key.ts';
-import { HEADER_SIZE, ITEM_SIZE, itemDataAt, itemSize, pointerAddress, pointerGeneration } from '../format/tree-block.ts';
-import type { Tree, TreeHost } from './tree.ts';
+import {
+  HEADER_SIZE,
+  ITEM_SIZE,
+  itemDataAt,
+  itemSize,
+  pointerAddress,
+  pointerGeneration,
+} from '../format/tree-block.ts';
+import { TREE_BLOCK_0, type Tree, type TreeHost } from './tree.ts';
 import { KeyWords, searchBlock, type TreeBlock } from './tree-block.ts';
 import { readTreeBlock } from './tree-block-read.ts';
 
@@ -77,9 +83,7 @@ export class Cursor {
 
   /** Negative when the item sorts before `key`, 0 when equal, positive after. */
   compare(key: Key): number {
-    return (
-      compareU64(this.objectid, key.objectid) || this.type - key.type || compareU64(this.offset, key.offset)
-    );
+    return compareU64(this.objectid, key.objectid) || this.type - key.type || compareU64(this.offset, key.offset);
   }
 
   /** True when the cursor is at an item of this object and type. */
@@ -191,16 +195,16 @@ export class Cursor {
   }
 
   private touchMove(): void {
-    if (this.isCommitRoot) this.fs.world.touch(resource('tree-block', this.blocks[0]!.address), 'read');
+    if (this.isCommitRoot) this.fs.world.touch(TREE_BLOCK_0 + this.blocks[0]!.address, 'read');
   }
 
   /** Down from the root to the leaf of `wanted`; false when a block on the way is not in memory. */
   protected tryDescend(): boolean {
     const { tree } = this;
-    this.fs.world.touch(resource('tree', tree.id), 'read');
+    this.fs.world.touch(tree.resource, 'read');
     let block = this.isCommitRoot ? tree.commitRoot : tree.root;
     for (let level = block.level; ; level--) {
-      if (this.isCommitRoot) this.fs.world.touch(resource('tree-block', block.address), 'read');
+      if (this.isCommitRoot) this.fs.world.touch(TREE_BLOCK_0 + block.address, 'read');
       this.blocks[level] = block;
       const position = searchBlock(block, this.wanted);
       if (level === 0) {
@@ -278,7 +282,7 @@ export class Cursor {
     this.slots[level] = slot;
     for (let below = level - 1; below >= 0; below--) {
       const child = this.cachedChild(parent, this.slots[below + 1]!)!;
-      if (this.isCommitRoot) this.fs.world.touch(resource('tree-block', child.address), 'read');
+      if (this.isCommitRoot) this.fs.world.touch(TREE_BLOCK_0 + child.address, 'read');
       this.blocks[below] = child;
       this.slots[below] = edge === 'first' ? 0 : child.count - 1;
       parent = child;
@@ -322,12 +326,7 @@ export function* findItem(fs: TreeHost, tree: Tree, key: Key): Task<Uint8Array |
  * Calls `visit` for each item from `from` on, while the tree is locked shared, until it returns false or items end.
  * `visit` is plain: it reads the cursor in place and must not keep it.
  */
-export function* visitItems(
-  fs: TreeHost,
-  tree: Tree,
-  from: Key,
-  visit: (cursor: Cursor) => boolean,
-): Task<void> {
+export function* visitItems(fs: TreeHost, tree: Tree, from: Key, visit: (cursor: Cursor) => boolean): Task<void> {
   const cursor = yield* searchTree(fs, tree, from);
   try {
     while (cursor.isValid && visit(cursor)) yield* cursor.next();

@@ -1,5 +1,5 @@
 import { sameBytes, viewOf } from '../../base/bytes.ts';
-import type { Generation, LogicalAddress } from '../../base/units.ts';
+import { type Generation, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { storedChecksum } from '../format/checksum.ts';
@@ -11,7 +11,6 @@ import {
   blockLevel,
   blockOwner,
   itemKey,
-  type LayoutProblem,
   pointerKey,
   treeBlockChecksum,
   treeBlockLayoutProblem,
@@ -47,7 +46,7 @@ export function* readTreeBlock(
   const already = fs.blocks.find(address);
   if (already !== null) return already;
   const expected: ExpectedBlock = { generation, level, owner: expectedOwner(tree) };
-  const copies = mirrorCount(fs, address);
+  const copies = address % SECTOR_SIZE === 0 ? mirrorCount(fs, address) : 0;
   const problems: string[] = [];
   for (let mirror = 0; mirror < copies; mirror++) {
     const result = yield* readMirror(fs, address, fs.nodeSize, mirror, tree.purpose);
@@ -57,29 +56,29 @@ export function* readTreeBlock(
       problems.push(`read error ${result.error} on logical ${address} mirror ${mirror + 1}`);
       continue;
     }
-    const problem = blockProblem(fs, result.bytes, address, expected, mirror + 1);
-    if (problem === null) {
-      const layout = treeBlockLayoutProblem(viewOf(result.bytes));
-      if (layout === null) return fs.blocks.initialise(address, result.bytes);
-      problems.push(corruptText(viewOf(result.bytes), tree.id, address, layout));
-    } else problems.push(problem);
+    const view = VERIFIED.get(result.bytes) ?? viewOf(result.bytes);
+    const problem =
+      blockProblem(fs, result.bytes, view, address, expected, mirror + 1) ?? layoutProblem(result.bytes, view, tree.id);
+    if (problem === null) return fs.blocks.initialise(address, result.bytes, view);
+    problems.push(problem);
   }
-  if (copies === 0) problems.push(`no chunk maps logical ${address}`);
+  if (copies === 0)
+    problems.push(address % SECTOR_SIZE === 0 ? `no chunk maps logical ${address}` : 'unaligned address');
   throw new FsError('EIO', `tree block ${address} of tree ${tree.id}: ${problems.join('; ')}`);
 }
 
-/** Checksums that were verified once stay so: nobody changes bytes that a device handed out. */
-const VERIFIED = new WeakSet<Uint8Array>();
+/** Blocks whose checksum and layout were found good once stay so: nobody changes bytes that a device handed out. */
+const VERIFIED = new WeakMap<Uint8Array, DataView>();
 
 /** What a header must say at least, in the order in which btrfs looks; null when all is well. */
-export function blockProblem(
+function blockProblem(
   fs: Pick<TreeHost, 'fsid'>,
   bytes: Uint8Array,
+  view: DataView,
   address: LogicalAddress,
   expected: ExpectedBlock,
   mirror: number,
 ): string | null {
-  const view = viewOf(bytes);
   const found = blockAddress(view);
   if (found !== address) return `bad tree block start, mirror ${mirror} want ${address} have ${found}`;
   const on = `on logical ${address} mirror ${mirror}`;
@@ -90,7 +89,6 @@ export function blockProblem(
     if (stored !== computed) {
       return `checksum verify failed ${on} wanted ${hex(stored)} found ${hex(computed)} level ${blockLevel(view)}`;
     }
-    VERIFIED.add(bytes);
   }
   const generation = blockGeneration(view);
   if (generation !== expected.generation) {
@@ -109,10 +107,16 @@ function hex(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`;
 }
 
-/** `corrupt leaf: tree=5 block=30408704 slot=3, bad key order, have (257 EXTENT_DATA 0)` */
-function corruptText(view: DataView, tree: number, address: LogicalAddress, problem: LayoutProblem): string {
+/** `corrupt leaf: tree=5 block=30408704 slot=3, bad key order, have (257 EXTENT_DATA 0)`; null when all is well. */
+function layoutProblem(bytes: Uint8Array, view: DataView, tree: number): string | null {
+  if (VERIFIED.has(bytes)) return null;
+  const problem = treeBlockLayoutProblem(view);
+  if (problem === null) {
+    VERIFIED.set(bytes, view);
+    return null;
+  }
   const isLeaf = blockLevel(view) === 0;
-  const place = `corrupt ${isLeaf ? 'leaf' : 'node'}: tree=${tree} block=${address}`;
+  const place = `corrupt ${isLeaf ? 'leaf' : 'node'}: tree=${tree} block=${blockAddress(view)}`;
   if (problem.slot < 0) return `${place}, ${problem.reason}`;
   const key = isLeaf ? itemKey(view, problem.slot) : pointerKey(view, problem.slot);
   return `${place} slot=${problem.slot}, ${problem.reason}, have ${showKey(key)}`;

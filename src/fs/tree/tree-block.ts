@@ -1,4 +1,3 @@
-import { viewOf } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
 import {
   blockGeneration,
@@ -30,17 +29,17 @@ export class TreeBlock {
   /** Already on its transaction's list of blocks to write. */
   isListed = false;
 
-  constructor(address: LogicalAddress, bytes: Uint8Array) {
+  constructor(address: LogicalAddress, bytes: Uint8Array, view: DataView) {
     this.address = address;
     this.bytes = bytes;
-    this.view = viewOf(bytes);
+    this.view = view;
     this.readHeader();
   }
 
   /** The address was read or allocated anew: takes over the bytes, which from now on belong to the block. */
-  become(bytes: Uint8Array): void {
+  become(bytes: Uint8Array, view: DataView): void {
     this.bytes = bytes;
-    this.view = viewOf(bytes);
+    this.view = view;
     this.isDirty = false;
     this.readHeader();
   }

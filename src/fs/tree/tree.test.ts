@@ -7,11 +7,11 @@ import { FixSet } from '../fixes.ts';
 import type { Key } from '../format/key.ts';
 import {
   itemCount,
+  itemKey,
   leafFreeBytes,
   pointerAddress,
   pointerGeneration,
   pointerKey,
-  itemKey,
   treeBlockLayoutProblem,
 } from '../format/tree-block.ts';
 import { makeFilesystem } from '../mkfs.ts';
@@ -74,8 +74,14 @@ for (const nodeSize of [4 * KIB, 16 * KIB, 64 * KIB]) {
       const handle = runAtomically(startTransaction(fs));
       const isGrowing = round % 3 !== 2;
       for (let step = 0; step < 500; step++) {
-        const key = { objectid: [256, 257, 1000, -5, -10][random.below(5)]!, type: 12 * random.below(3), offset: random.below(300) };
-        const bytes = new Uint8Array(random.chance(1, 20) ? random.below(sizeMax) : random.below(120)).fill(random.below(256));
+        const key = {
+          objectid: [256, 257, 1000, -5, -10][random.below(5)]!,
+          type: 12 * random.below(3),
+          offset: random.below(300),
+        };
+        const bytes = new Uint8Array(random.chance(1, 20) ? random.below(sizeMax) : random.below(120)).fill(
+          random.below(256),
+        );
         const known = model.has(keyText(key));
         if (known && random.chance(isGrowing ? 1 : 4, 5)) {
           runAtomically(removeItem(handle, tree, key));
@@ -91,7 +97,9 @@ for (const nodeSize of [4 * KIB, 16 * KIB, 64 * KIB]) {
       checkTree(fs, tree);
       const found: { key: Key; bytes: Uint8Array }[] = [];
       const first = { objectid: 0, type: 0, offset: 0 };
-      runAtomically(visitItems(fs, tree, first, (cursor) => found.push({ key: cursor.key, bytes: cursor.data.slice() }) > 0));
+      runAtomically(
+        visitItems(fs, tree, first, (cursor) => found.push({ key: cursor.key, bytes: cursor.data.slice() }) > 0),
+      );
       const expected = [...model.values()].sort(
         (a, b) => compareU64(a.key.objectid, b.key.objectid) || a.key.type - b.key.type || a.key.offset - b.key.offset,
       );

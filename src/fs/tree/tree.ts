@@ -1,6 +1,6 @@
 import { viewOf } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
-import { resource } from '../../task/resource.ts';
+import { type ResourceId, resource } from '../../task/resource.ts';
 import type { IoPurpose, RwSemaphore, World } from '../../task/world.ts';
 import { rootItemBytesUsed } from '../format/root-item.ts';
 import type { VolumeHost } from '../volume/volume.ts';
@@ -16,6 +16,7 @@ export class Tree {
   readonly rootKeyOffset: number;
   readonly lock: RwSemaphore;
   readonly purpose: IoPurpose;
+  readonly resource: ResourceId;
   root: TreeBlock;
   commitRoot: TreeBlock;
   /** On the running transaction's list of trees whose root moved. */
@@ -29,6 +30,7 @@ export class Tree {
     this.id = id;
     this.rootKeyOffset = rootKeyOffset;
     this.lock = world.rwSemaphore('tree', id);
+    this.resource = resource('tree', id);
     this.purpose = { kind: 'tree-block', tree: id };
     this.root = root;
     this.commitRoot = root;
@@ -36,6 +38,9 @@ export class Tree {
     this.bytesUsed = rootItem.length > 0 ? rootItemBytesUsed(viewOf(rootItem), 0) : 0;
   }
 }
+
+/** Ids of blocks are this plus their address. */
+export const TREE_BLOCK_0 = resource('tree-block', 0);
 
 /** All tree blocks in memory, one object per logical address for as long as the file system is mounted. */
 export class TreeBlockCache {
@@ -52,15 +57,15 @@ export class TreeBlockCache {
   }
 
   /** Gives `address` new content: after a read, or because it was allocated. The object is the same as ever. */
-  initialise(address: LogicalAddress, bytes: Uint8Array): TreeBlock {
-    this.world.touch(resource('tree-block', address), 'write');
+  initialise(address: LogicalAddress, bytes: Uint8Array, view: DataView): TreeBlock {
+    this.world.touch(TREE_BLOCK_0 + address, 'write');
     const block = this.blocks.get(address);
     if (block === undefined) {
-      const created = new TreeBlock(address, bytes);
+      const created = new TreeBlock(address, bytes, view);
       this.blocks.set(address, created);
       return created;
     }
-    block.become(bytes);
+    block.become(bytes, view);
     return block;
   }
 

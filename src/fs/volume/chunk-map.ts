@@ -39,7 +39,8 @@ export class ChunkMap {
     const index = this.indexAfter(chunk.logical);
     const previous = this.chunks[index - 1];
     const next = this.chunks[index];
-    if (previous) assert(previous.logical + previous.length <= chunk.logical, 'chunks never overlap', { previous, chunk });
+    if (previous)
+      assert(previous.logical + previous.length <= chunk.logical, 'chunks never overlap', { previous, chunk });
     if (next) assert(chunk.logical + chunk.length <= next.logical, 'chunks never overlap', { next, chunk });
     this.chunks.splice(index, 0, chunk);
     this.last = null;

@@ -1,17 +1,20 @@
-import type { Errno } from '../../base/errno.ts';
 import { assert } from '../../base/assert.ts';
-import type { ByteCount, DeviceId, LogicalAddress } from '../../base/units.ts';
+import type { Errno } from '../../base/errno.ts';
+import { type ByteCount, type DeviceId, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import { resource } from '../../task/resource.ts';
 import { Completed, type Task } from '../../task/task.ts';
 import type { BlockDevice, IoPurpose, IoResult, PendingIo, World } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import { type Chunk, ChunkMap, copiesOf, mapToStripe } from './chunk-map.ts';
 
+const CHUNK_MAP = resource('chunk-map', 0);
+
 /** The devices of one file system by device id, and the map from logical addresses to them. */
 export class Volume {
   readonly world: World;
   private readonly chunkMap = new ChunkMap();
   private readonly devices: (BlockDevice | undefined)[] = [];
+  private ids: readonly DeviceId[] = [];
 
   constructor(world: World) {
     this.world = world;
@@ -19,6 +22,7 @@ export class Volume {
 
   addDevice(id: DeviceId, device: BlockDevice): void {
     this.devices[id] = device;
+    this.ids = this.devices.flatMap((other, otherId) => (other === undefined ? [] : [otherId]));
   }
 
   device(id: DeviceId): BlockDevice {
@@ -28,8 +32,8 @@ export class Volume {
   }
 
   /** Ascending device ids. */
-  deviceIds(): DeviceId[] {
-    return this.devices.flatMap((device, id) => (device === undefined ? [] : [id]));
+  deviceIds(): readonly DeviceId[] {
+    return this.ids;
   }
 
   hasDevice(id: DeviceId): boolean {
@@ -37,23 +41,23 @@ export class Volume {
   }
 
   addChunk(chunk: Chunk): void {
-    this.world.touch(resource('chunk-map', 0), 'write');
+    this.world.touch(CHUNK_MAP, 'write');
     this.chunkMap.insert(chunk);
   }
 
   removeChunk(logical: LogicalAddress): void {
-    this.world.touch(resource('chunk-map', 0), 'write');
+    this.world.touch(CHUNK_MAP, 'write');
     this.chunkMap.remove(logical);
   }
 
   /** The chunk that holds `logical`, or null. */
   chunkAt(logical: LogicalAddress): Chunk | null {
-    this.world.touch(resource('chunk-map', 0), 'read');
+    this.world.touch(CHUNK_MAP, 'read');
     return this.chunkMap.find(logical);
   }
 
   chunks(): readonly Chunk[] {
-    this.world.touch(resource('chunk-map', 0), 'read');
+    this.world.touch(CHUNK_MAP, 'read');
     return this.chunkMap.all();
   }
 }
@@ -70,7 +74,8 @@ export function mirrorCount(fs: VolumeHost, logical: LogicalAddress): number {
 }
 
 /**
- * Reads one copy (`mirror` from 0). The range may not leave its chunk; where nothing is mapped the result is EIO.
+ * Reads one copy (`mirror` from 0). EIO for a range that is not of whole sectors, leaves its chunk, or is not mapped:
+ * what a corrupt pointer may ask for.
  */
 export function readMirror(
   fs: VolumeHost,
@@ -81,6 +86,7 @@ export function readMirror(
 ): Task<IoResult> {
   const chunk = fs.volume.chunkAt(logical);
   if (chunk === null || logical + length > chunk.logical + chunk.length) return UNMAPPED;
+  if (logical % SECTOR_SIZE !== 0 || length % SECTOR_SIZE !== 0) return UNMAPPED;
   const { device, physical } = mapToStripe(chunk, logical, length, mirror);
   return fs.volume.device(device).perform({ operation: 'read', offset: physical, length, purpose, logical });
 }
@@ -178,4 +184,3 @@ export function* flushAllDevices(fs: VolumeHost): Task<Errno | null> {
 }
 
 const FLUSH = { operation: 'flush', offset: 0, length: 0, purpose: { kind: 'superblock' } } as const;
-

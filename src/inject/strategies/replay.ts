@@ -43,7 +43,8 @@ export class ReplayStrategy implements Strategy {
     this.step = view.steps;
     if (this.divergence !== null) return steadyPick(choices, view);
     const entry = this.tape[this.position];
-    const offered = () => choices.map((choice) => `${choice.id} ${choice.name} ${choice.effect} ${choice.place}`.trimEnd());
+    const offered = () =>
+      choices.map((choice) => `${choice.id} ${choice.name} ${choice.effect} ${choice.place}`.trimEnd());
     if (entry === undefined) {
       this.diverge(`the tape ends, but the run asks for a choice of ${offered().join(', ')}`);
     } else if (entry % 2 !== 0) {
@@ -83,7 +84,9 @@ export class ReplayStrategy implements Strategy {
       this.position += 1;
       return (entry - 1) / 2;
     }
-    this.diverge(entry === undefined ? 'the tape ends, but a rule draws' : `the tape picks ${entry / 2}, but a rule draws`);
+    this.diverge(
+      entry === undefined ? 'the tape ends, but a rule draws' : `the tape picks ${entry / 2}, but a rule draws`,
+    );
     return 0;
   }
 

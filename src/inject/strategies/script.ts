@@ -108,4 +108,3 @@ export function script(entries: readonly ScriptEntry[], options: { readonly seed
 function isAt(choice: Choice, entry: ScriptEntry): boolean {
   return choice.effect === 'point' && choice.place === entry.point && choice.name === entry.task;
 }
-

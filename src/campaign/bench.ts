@@ -175,12 +175,7 @@ class Run implements ExecutionState {
   private readonly mutations: ReadonlySet<string>;
   private mounted: MountedFilesystem | null = null;
 
-  constructor(
-    world: SimulatedWorld,
-    lists: readonly OperationList[],
-    fixes: FixSet,
-    mutations: ReadonlySet<string>,
-  ) {
+  constructor(world: SimulatedWorld, lists: readonly OperationList[], fixes: FixSet, mutations: ReadonlySet<string>) {
     this.world = world;
     this.lists = lists;
     this.fixes = fixes;

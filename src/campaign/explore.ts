@@ -79,6 +79,11 @@ export class SettingExploration {
     return { stage: stage.name, explored, pruned };
   }
 
+  /** A law broke in some execution, expected or not. */
+  get hasViolation(): boolean {
+    return this.firstExpected !== null || this.firstUnexpected !== null;
+  }
+
   /** Does one execution. False when nothing is left to do, also because the bench failed. */
   step(): boolean {
     if (this.isDone) return false;
@@ -207,7 +212,10 @@ export class SettingExploration {
     };
   }
 
-  private judge(stages: SettingResult['stages'], isInterrupted: boolean): { ending: Ending; reasons: readonly string[] } {
+  private judge(
+    stages: SettingResult['stages'],
+    isInterrupted: boolean,
+  ): { ending: Ending; reasons: readonly string[] } {
     if (this.fault !== null) return { ending: 'bench-fault', reasons: [] };
     if (this.setupProblem !== null) return { ending: 'setup-failed', reasons: [this.setupProblem] };
     const judged = this.tally.conclude(stages);
@@ -243,7 +251,11 @@ interface FailureOrigin extends ExecutionOrigin {
 }
 
 function executionOptions(stage: ExploreStage): ExecutionOptions {
-  return { decideAt: decideAtOf(pointsOf(stage)), keepEvents: false, seed: stage.strategy === 'random' ? stage.seed : '1' };
+  return {
+    decideAt: decideAtOf(pointsOf(stage)),
+    keepEvents: false,
+    seed: stage.strategy === 'random' ? stage.seed : '1',
+  };
 }
 
 function pointsOf(stage: ExploreStage): readonly string[] | null {

@@ -1,9 +1,9 @@
-import { SETUP_TASK } from '../oracle/data/describe.ts';
 import { FsError } from '../fs/errors.ts';
 import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
 import type { FixSet } from '../fs/fixes.ts';
 import { MakeFilesystemError, makeFilesystem } from '../fs/mkfs.ts';
 import { SimulatedWorld } from '../inject/simulated-world.ts';
+import { SETUP_TASK } from '../oracle/data/describe.ts';
 import { BlockTable } from '../record/block-table.ts';
 import type { OperationRecord } from '../record/run-record.ts';
 import type { Task } from '../task/task.ts';

@@ -46,7 +46,8 @@ export function replaySchedule(document: ScheduleDocument, fixesOn: readonly str
     record: execution.record,
     violations: execution.violations,
     isSameRun: execution.record.eventHash === document.eventHash,
-    divergence: strategy.divergence === null ? null : `step ${strategy.divergence.step}: ${strategy.divergence.message}`,
+    divergence:
+      strategy.divergence === null ? null : `step ${strategy.divergence.step}: ${strategy.divergence.message}`,
     isSameVerdict: lawsOf(execution.violations).join() === document.expect.laws.join(),
   };
 }

@@ -16,7 +16,13 @@ export function checkCommand(end: (code: number) => void): Command {
       const options = command.optsWithGlobals<{ json?: boolean; color: boolean }>();
       const checked = check(paths);
       if (options.json) {
-        await print(`${JSON.stringify(checked.map(({ files, report }) => ({ files, ...report })), null, 2)}\n`);
+        await print(
+          `${JSON.stringify(
+            checked.map(({ files, report }) => ({ files, ...report })),
+            null,
+            2,
+          )}\n`,
+        );
       } else {
         const style = styleOf(process.stdout, options);
         await print(checked.map(({ files, report }) => showStructure(files, report, style)).join(''));

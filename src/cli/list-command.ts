@@ -57,13 +57,17 @@ function showLists(lists: Record<string, ListEntry[]>, colors: ReturnType<typeof
         const details = isSingle ? showDetails(entry) : '';
         return `${colors.bold(entry.name.padEnd(width))}  ${entry.title}${details === '' ? '' : colors.dim(` (${details})`)}`;
       });
-      return isSingle ? `${lines.join('\n')}\n` : `${colors.underline(kind)}\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+      return isSingle
+        ? `${lines.join('\n')}\n`
+        : `${colors.underline(kind)}\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
     })
     .join('\n');
 }
 
 function showDetails({ details }: ListEntry): string {
   return Object.entries(details)
-    .map(([name, value]) => (name === 'file' ? String(value) : `${name} ${Array.isArray(value) ? value.join(' ') : value}`))
+    .map(([name, value]) =>
+      name === 'file' ? String(value) : `${name} ${Array.isArray(value) ? value.join(' ') : value}`,
+    )
     .join(', ');
 }

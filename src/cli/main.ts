@@ -28,8 +28,9 @@ Exit codes:
 
 /** The command line. Sets the exit code of the process and returns it; never throws, never calls `process.exit`. */
 export async function main(argv: readonly string[]): Promise<number> {
-  process.stdout.on('error', ignoreClosedPipe);
-  process.stderr.on('error', ignoreClosedPipe);
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);
+  }
   let code: number = EXIT.asExpected;
   const end = (value: number) => {
     code = value;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { findSchedules, NoSchedule } from '../campaign/host/schedule-files.ts';
-import { replaySchedule, type ReplayOutcome } from '../campaign/replay.ts';
+import { type ReplayOutcome, replaySchedule } from '../campaign/replay.ts';
 import { parseScheduleDocument, ScheduleDocumentError } from '../campaign/schedule-document.ts';
 import { drawRace } from '../report/race-diagram.ts';
 import type { TextStyle } from '../report/run-report.ts';
@@ -21,7 +21,9 @@ export function replayCommand(end: (code: number) => void): Command {
         const style = styleOf(process.stdout, options);
         await print(replays.map((replay) => showReplay(replay, style)).join('\n'));
       }
-      end(replays.every(({ outcome }) => outcome.isSameRun && outcome.isSameVerdict) ? EXIT.asExpected : EXIT.violation);
+      end(
+        replays.every(({ outcome }) => outcome.isSameRun && outcome.isSameVerdict) ? EXIT.asExpected : EXIT.violation,
+      );
     });
 }
 

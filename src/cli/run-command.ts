@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { parseFixSelection, SelectionError } from '../campaign/fix-selection.ts';
 import { combinedHash } from '../campaign/explore.ts';
+import { parseFixSelection, SelectionError } from '../campaign/fix-selection.ts';
 import { NO_JUDGING, SAMPLED_JUDGING, THOROUGH_JUDGING } from '../campaign/host/outside-judging.ts';
 import { fsquakeVersion } from '../campaign/host/package-root.ts';
 import { ResultsStore, ResultsUnavailable } from '../campaign/host/results-store.ts';
@@ -15,7 +15,7 @@ import { showBad, showSummary } from '../report/summary-text.ts';
 import { showCount } from '../report/wording.ts';
 import { countOption, EXIT, UsageError } from './exit.ts';
 import { loadWorkloads } from './load-workloads.ts';
-import { print, ProgressLine, say, styleOf } from './terminal.ts';
+import { ProgressLine, print, say, styleOf } from './terminal.ts';
 
 interface RunOptions {
   readonly filter?: string;
@@ -47,8 +47,12 @@ export function runCommand(end: (code: number) => void): Command {
     .option('--filter <text>', 'only workloads whose name contains this, or matches it as a pattern')
     .option('--fixes <list>', 'switches: all, none, +name, -name; a plain list means exactly those fixes')
     .option('--kernel <release>', 'switches as this mainline kernel had them, before --fixes')
-    .option('--seed <text>', 'seed of the random stages, instead of the workload’s')
-    .option('--runs <count>', 'executions of each random stage, and bound of the exhaustive ones', countOption('--runs'))
+    .option('--seed <text>', 'seed of the random stages, instead of that in the workload')
+    .option(
+      '--runs <count>',
+      'executions of each random stage, and bound of the exhaustive ones',
+      countOption('--runs'),
+    )
     .option('--thorough', 'outside judges see every distinct image')
     .option('--no-outside', 'ask no outside judges (btrfs check, the kernel)')
     .option('--results <dir>', 'where to keep what was found', 'results')
@@ -72,7 +76,7 @@ async function run(words: readonly string[], options: RunOptions): Promise<numbe
   const outcome = await explore(loaded.workloads, overrides, options);
   const results = outcome.results.map(({ result }) => result);
   const report: RunReport = {
-    settings: outcome.results.map(({ result, milliseconds }) => ({ ...result, milliseconds })),
+    settings: outcome.results.map(({ result, ...times }) => ({ ...result, ...times })),
     judges: outcome.judges,
     notJudged: options.outside ? outcome.notJudged : ['not judged by btrfs check and kernel mount: --no-outside'],
     milliseconds: outcome.milliseconds,
@@ -161,7 +165,7 @@ async function save(
     for (const [index, result] of results.entries()) {
       const folder = folders[index];
       if (folder === null || folder === undefined) continue;
-      const failure = showFailure(report.settings[index]!, PLAIN);
+      const failure = showFailure(report.settings[index]!, PLAIN, { isBrief: false });
       await saveFailure(run, folder, result, { workload: textOf(result.file), failure });
     }
     const document = verdictDocument(kept, context);

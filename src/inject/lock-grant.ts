@@ -47,9 +47,7 @@ export class LockGrant implements Held, Waitable {
 
   showWait(): string {
     const holders = this.lock.holders.filter((holder) => holder.conflictsWith(this));
-    const ahead = this.lock.waiters
-      .slice(0, Math.max(0, this.lock.waiters.indexOf(this)))
-      .filter((waiter) => waiter.conflictsWith(this));
+    const ahead = this.ahead();
     const by = holders.map((holder) => holder.task.name + (holder.task.state === 'killed' ? ' (killed)' : ''));
     const behind = ahead.map((waiter) => waiter.task.name);
     return `${this.show()}${by.length > 0 ? ` held by ${by.join(', ')}` : ''}${
@@ -60,11 +58,15 @@ export class LockGrant implements Held, Waitable {
   blockers(): readonly SimulatedTask[] {
     const found: SimulatedTask[] = [];
     for (const holder of this.lock.holders) if (holder.conflictsWith(this)) found.push(holder.task);
-    for (const waiter of this.lock.waiters) {
-      if (waiter === this) break;
-      if (waiter.conflictsWith(this)) found.push(waiter.task);
-    }
+    for (const waiter of this.ahead()) found.push(waiter.task);
     return found;
+  }
+
+  /** Who asked earlier, still waits, and must be served first. */
+  private ahead(): readonly LockGrant[] {
+    const { waiters, waitersQueue } = this.lock;
+    if (!waitersQueue) return [];
+    return waiters.slice(0, Math.max(0, waiters.indexOf(this))).filter((waiter) => waiter.conflictsWith(this));
   }
 
   forget(): void {

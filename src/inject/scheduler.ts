@@ -85,8 +85,7 @@ export class Scheduler implements WorldView {
 
   private readonly pool: SimulatedTask[] = [];
   private taskCount = 0;
-  private ioCount = 0;
-  /** Whoever may go on now, unless parked: tasks by id, then completions by submission. */
+  /** Whoever may go on now, unless parked: tasks by id, then completions by id. */
   private readonly choices: Entity[] = [];
   private readonly parked: SimulatedTask[] = [];
   private readonly timers: Entity[] = [];
@@ -140,7 +139,6 @@ export class Scheduler implements WorldView {
     this.aliveCount = 0;
     this.failedCount = 0;
     this.taskCount = 0;
-    this.ioCount = 0;
     if (this.choices.length !== 0) this.choices.length = 0;
     if (this.parked.length !== 0) this.parked.length = 0;
     if (this.timers.length !== 0) this.timers.length = 0;
@@ -167,6 +165,8 @@ export class Scheduler implements WorldView {
       if (this.keepsFootprint) this.footprint = new Footprint();
       return;
     }
+    // Whoever is late now is late in a run that is no longer explored.
+    if (this.keepsFootprint) this.footprint.addEverything();
     for (const task of this.parked) {
       task.state = 'ready';
       insert(this.choices, task);
@@ -274,7 +274,8 @@ export class Scheduler implements WorldView {
   join(target: SimulatedTask): Task<unknown> {
     const task = this.running('join');
     this.announce(task, 'join', target.name, JOIN_HASH, target.id, undefined);
-    this.readTask(target);
+    // To block and be woken leaves the same state as to come late, unless a wake-up and what follows are one transition.
+    if (this.decisionPoints !== null) this.readTask(target);
     task.stage = 'join';
     task.subject = target;
     return isOver(target) ? this.go(task) : this.finishInline(task);
@@ -295,7 +296,7 @@ export class Scheduler implements WorldView {
   waitIo(io: SimulatedIo): Task<IoResult> {
     const task = this.running('wait');
     this.announce(task, 'wait-io', io.place, EFFECT_HASH['wait-io'], foldNumber(io.id), io.resource);
-    this.touchWhat(io.resource, false);
+    if (this.decisionPoints !== null) this.touchWhat(io.resource, false);
     task.stage = 'io';
     task.subject = io;
     return (io.state === 'done' ? this.go(task) : this.finishInline(task)) as Task<IoResult>;
@@ -439,6 +440,7 @@ export class Scheduler implements WorldView {
         case 'io': {
           const io = task.subject as SimulatedIo;
           if (io.state === 'done') {
+            this.touchWhat(io.resource, false);
             task.value = io.result;
             return true;
           }
@@ -450,6 +452,7 @@ export class Scheduler implements WorldView {
         case 'join': {
           const target = task.subject as SimulatedTask;
           if (isOver(target)) {
+            this.readTask(target);
             task.value = outcomeOf(target);
             return true;
           }
@@ -714,7 +717,7 @@ export class Scheduler implements WorldView {
     return chosen;
   }
 
-  /** The task that ran last, else completions as they were submitted, else the lowest id. */
+  /** The task that ran last, else the completion of the lowest id, else the task of the lowest id. */
   private chooseByDefault(): Entity | null {
     const { choices } = this;
     const count = choices.length;
@@ -800,7 +803,7 @@ export class Scheduler implements WorldView {
     const request = task.request!;
     task.request = null;
     if (request.operation === 'flush' && this.rules !== null) this.holds.endEpoch(device.index);
-    const io = new SimulatedIo(device, request, task, this.ioCount++, device.completed);
+    const io = new SimulatedIo(device, request, task, device.completed);
     device.begin(io);
     if (this.keepsEvents) this.record(task.name, 'submit', showRequest(device.index, request));
     if (this.rules === null || !this.isExploring) {
@@ -868,11 +871,11 @@ function isBenchFault(error: unknown): boolean {
   );
 }
 
-/** Keeps the list sorted by `order`. */
+/** Keeps the list sorted by id. */
 function insert<T extends Entity>(list: T[], entity: T): void {
   let at = list.length;
   list.push(entity);
-  while (at > 0 && list[at - 1]!.order > entity.order) {
+  while (at > 0 && list[at - 1]!.id > entity.id) {
     list[at] = list[at - 1]!;
     at--;
   }

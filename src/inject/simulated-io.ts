@@ -8,10 +8,8 @@ import type { SimulatedTask } from './simulated-task.ts';
 import type { Choice } from './strategy.ts';
 import type { Waitable } from './waitable.ts';
 
-/** Ids of completions lie above all ids of tasks. */
+/** Ids of completions lie above all ids of tasks, and so do their places in a list of choices. */
 const ID_UNIT = 2 ** 24;
-/** Completions stand behind all tasks in a list of choices. */
-const ORDER_BASE = 2 ** 24;
 
 /** One I/O from its submission to its completion, and the choice to complete it. */
 export class SimulatedIo implements Choice, PendingIo, Waitable {
@@ -21,9 +19,11 @@ export class SimulatedIo implements Choice, PendingIo, Waitable {
   readonly request: IoRequest;
   readonly submitter: SimulatedTask;
   readonly name: string;
-  /** From the submitter and its count of submissions: the same whatever others submitted in between. */
+  /**
+   * From the submitter and its count of submissions: the same whatever others submitted in between. The default order
+   * goes by it too, or else two submissions could not change places.
+   */
   readonly id: number;
-  readonly order: number;
   /** The device's count of completed writes when a flush was submitted: what it makes durable. */
   readonly completedBefore: number;
   readonly resource: ResourceId;
@@ -39,7 +39,6 @@ export class SimulatedIo implements Choice, PendingIo, Waitable {
     device: SimulatedDevice,
     request: IoRequest,
     submitter: SimulatedTask,
-    sequence: number,
     completed: number,
   ) {
     this.device = device;
@@ -48,7 +47,6 @@ export class SimulatedIo implements Choice, PendingIo, Waitable {
     this.name = submitter.name;
     this.id = (submitter.id + 1) * ID_UNIT + submitter.submissions;
     submitter.submissions += 1;
-    this.order = ORDER_BASE + sequence;
     this.completedBefore = completed;
     this.resource = resource('task', this.id);
   }

@@ -9,8 +9,8 @@ import { foldNumber, stableHash } from './stable-hash.ts';
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
 /**
- * What every lock is: wishes that conflict or do not, granted in the order they came unless an earlier one still waits
- * for a conflicting range. So a waiting writer blocks new readers, and disjoint ranges never meet.
+ * What every lock is: wishes that conflict or do not, granted in the order they came. Where waiters queue, a wish also
+ * stands behind earlier ones that conflict with it and still wait: so a waiting writer blocks new readers.
  */
 export abstract class SimulatedLock {
   readonly scheduler: Scheduler;
@@ -22,6 +22,8 @@ export abstract class SimulatedLock {
   readonly waiters: LockGrant[] = [];
   /** Index of the class in the judge of lock order. */
   readonly classIndex: number;
+  /** False: a wish waits for holders only, and may overtake those who wait. */
+  readonly waitersQueue: boolean = true;
 
   constructor(scheduler: Scheduler, lockClass: string, id: number) {
     this.scheduler = scheduler;
@@ -74,6 +76,7 @@ export abstract class SimulatedLock {
   private isFreeFor(grant: LockGrant): boolean {
     const { holders, waiters } = this;
     for (let i = 0; i < holders.length; i++) if (holders[i]!.conflictsWith(grant)) return false;
+    if (!this.waitersQueue) return true;
     for (let i = 0; i < waiters.length; i++) {
       const waiter = waiters[i]!;
       if (waiter === grant) break;
@@ -123,6 +126,9 @@ export class SimulatedRwSemaphore extends SimulatedLock implements RwSemaphore {
 }
 
 export class SimulatedRangeLock extends SimulatedLock implements RangeLock {
+  /** As btrfs's extent lock: a reader that holds its first sectors may lock the next ones past a waiting writer. */
+  override readonly waitersQueue = false;
+
   acquire(start: number, length: number, mode: 'shared' | 'exclusive' = 'exclusive'): Task<Held> {
     assert(length > 0, 'a range lock locks at least one byte', { lock: this.name, start, length });
     return this.scheduler.acquire(this, mode === 'exclusive', start, start + length);

@@ -74,7 +74,6 @@ export class PendingEffect
 export class SimulatedTask implements Choice, TaskHandle<unknown> {
   readonly kind = 'task';
   readonly id: number;
-  readonly order: number;
   readonly scheduler: Scheduler;
   readonly pending: PendingEffect;
   name = '';
@@ -106,7 +105,6 @@ export class SimulatedTask implements Choice, TaskHandle<unknown> {
 
   constructor(id: number, scheduler: Scheduler) {
     this.id = id;
-    this.order = id;
     this.scheduler = scheduler;
     this.pending = new PendingEffect(this, scheduler);
   }

@@ -87,6 +87,11 @@ export class SimulatedWorld implements World {
     };
   }
 
+  /** As in the report, without the cost of making one. */
+  get isPruned(): boolean {
+    return this.scheduler.isPruned;
+  }
+
   /** From here on the strategy decides and fault rules match. */
   beginExploration(): void {
     this.scheduler.setExploring(true);

@@ -55,7 +55,7 @@ export interface Strategy {
   readonly wantsFootprints: boolean;
   /** False when nothing is left to explore; then nothing runs. */
   beginExecution(): boolean;
-  /** An index into `choices` (tasks by id, then completions by submission), or `ABANDON`. */
+  /** An index into `choices` (tasks by id, then completions by id), or `ABANDON`. */
   pick(choices: readonly Choice[], view: WorldView): number;
   /** A data choice in [0, bound), for a fault rule. */
   pickBelow(bound: number): number;

@@ -1,16 +1,16 @@
 import pc from 'picocolors';
 import type { Violation } from '../oracle/law.ts';
 import { drawRace } from './race-diagram.ts';
-import type { SettingReport, TextStyle } from './run-report.ts';
-import { showVerdict } from './wording.ts';
+import type { FailureReport, SettingReport, TextStyle } from './run-report.ts';
+import { showDuration, showVerdict } from './wording.ts';
 
 const VIOLATIONS_SHOWN_MAX = 6;
 
 /**
  * What broke, and by which interleaving: laws, expected, observed, the diagram. Empty for a setting without violation
- * or fault. Ends without a newline.
+ * or fault. `isBrief` leaves the diagram out. Ends without a newline.
  */
-export function showFailure(setting: SettingReport, style: TextStyle): string {
+export function showFailure(setting: SettingReport, style: TextStyle, options: { readonly isBrief: boolean }): string {
   const colors = pc.createColors(style.color);
   const lines: string[] = [];
   const { failure, fault } = setting;
@@ -22,11 +22,11 @@ export function showFailure(setting: SettingReport, style: TextStyle): string {
     lines.push(...indent(fault.stack === '' ? fault.message : fault.stack, 4));
   }
   if (failure !== null) {
-    const seed = failure.seed === null ? '' : `, seed ${failure.seed}`;
-    lines.push(`  first shown by execution ${failure.execution} of stage ${failure.stage}${seed}`);
+    lines.push(`  first shown by ${showOrigin(setting, failure)}`);
     for (const violation of failure.violations.slice(0, VIOLATIONS_SHOWN_MAX)) lines.push(...showViolation(violation));
     const more = failure.violations.length - VIOLATIONS_SHOWN_MAX;
     if (more > 0) lines.push(`  ... ${more} more in verdict.json`);
+    if (options.isBrief) return lines.join('\n');
     lines.push('');
     const evidence = failure.violations.flatMap((violation) => violation.evidence);
     lines.push(...indent(drawRace(failure.record, evidence, { ...style, width: style.width - 2 }), 2));
@@ -40,6 +40,13 @@ export function showFailure(setting: SettingReport, style: TextStyle): string {
       `    observed: ${violation.observed}`,
     ];
   }
+}
+
+/** `execution 12 of stage random (seed 1), after 31 ms`. */
+export function showOrigin(setting: SettingReport, failure: FailureReport): string {
+  const seed = failure.seed === null ? '' : ` (seed ${failure.seed})`;
+  const after = setting.violationAfter === null ? '' : `, after ${showDuration(setting.violationAfter)}`;
+  return `execution ${failure.execution} of stage ${failure.stage}${seed}${after}`;
 }
 
 function indent(text: string, by: number): string[] {

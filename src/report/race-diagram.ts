@@ -31,7 +31,13 @@ export function drawRace(record: RunRecord, evidence: readonly Step[], style: Te
   if (columnWidth < COLUMN_WIDTH_MIN) return drawList(rows, style);
 
   const lines = [line('step', columns, columnWidth)];
-  lines.push(line('', columns.map((name) => (style.ascii ? '-' : '─').repeat(Math.min(name.length, columnWidth - 2))), columnWidth));
+  lines.push(
+    line(
+      '',
+      columns.map((name) => (style.ascii ? '-' : '─').repeat(Math.min(name.length, columnWidth - 2))),
+      columnWidth,
+    ),
+  );
   for (const row of rows) {
     if (row.task === '') {
       lines.push(line('', [row.text], columnWidth));
@@ -71,7 +77,9 @@ function eventRows(record: RunRecord, proof: ReadonlySet<Step>): Row[] {
   const first = Math.min(...steps);
   const last = Math.max(...steps);
   return record.events
-    .filter((event) => TOLD_KINDS.has(event.kind) && event.task !== MAIN_TASK && first <= event.step && event.step <= last)
+    .filter(
+      (event) => TOLD_KINDS.has(event.kind) && event.task !== MAIN_TASK && first <= event.step && event.step <= last,
+    )
     .map((event) => ({
       step: event.step,
       task: event.task,

@@ -32,6 +32,7 @@ export function verdictDocument(
     settings: report.settings.map((setting) => ({
       ...setting,
       milliseconds: Math.round(setting.milliseconds),
+      violationAfter: setting.violationAfter === null ? null : Math.round(setting.violationAfter),
       failure: setting.failure === null ? null : failureDocument(setting.failure, context.folderOf(setting)),
     })),
   };

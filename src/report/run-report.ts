@@ -47,6 +47,8 @@ export interface SettingReport {
     readonly execution: number | null;
   } | null;
   readonly milliseconds: number;
+  /** From the setting's start, mkfs and setup included, to the first violation; null when there was none. */
+  readonly violationAfter: number | null;
 }
 
 export interface StageReport {

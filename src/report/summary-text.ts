@@ -1,7 +1,10 @@
-import { showFailure } from './failure-text.ts';
+import { showFailure, showOrigin } from './failure-text.ts';
 import type { JudgeReport, RunReport, SettingReport, TextStyle } from './run-report.ts';
 import { showTable } from './table.ts';
 import { showCount, showDuration } from './wording.ts';
+
+/** The others are told in a few lines; their diagrams are in the results folder. */
+const FULL_FAILURES_MAX = 3;
 
 /**
  * The whole report: table, then what went wrong in full (expected violations by their first line only, unless nothing
@@ -9,8 +12,12 @@ import { showCount, showDuration } from './wording.ts';
  */
 export function showSummary(report: RunReport, style: TextStyle): string {
   const blocks = [showTable(report.settings, style)];
+  const isAlone = report.settings.length === 1;
+  let shown = 0;
   for (const setting of report.settings) {
-    const text = isBad(setting) || report.settings.length === 1 ? showFailure(setting, style) : '';
+    if (!isBad(setting) && !isAlone) continue;
+    shown += 1;
+    const text = showFailure(setting, style, { isBrief: shown > FULL_FAILURES_MAX });
     if (text !== '') blocks.push(text);
   }
   const found = report.settings.flatMap(foundLine);
@@ -21,7 +28,7 @@ export function showSummary(report: RunReport, style: TextStyle): string {
 
 /** Only what is not as expected; empty when everything is. */
 export function showBad(report: RunReport, style: TextStyle): string {
-  const texts = report.settings.filter(isBad).map((setting) => `${showFailure(setting, style)}\n`);
+  const texts = report.settings.filter(isBad).map((setting) => `${showFailure(setting, style, { isBrief: false })}\n`);
   return texts.join('\n');
 }
 
@@ -30,16 +37,23 @@ function isBad({ ending }: SettingReport): boolean {
 }
 
 function foundLine(setting: SettingReport): string[] {
-  const violation = setting.failure?.violations[0];
-  if (isBad(setting) || violation === undefined) return [];
-  return [`  ${setting.workload} [${setting.switches.label}]: ${violation.law}: ${violation.message}`];
+  const { failure } = setting;
+  const violation = failure?.violations[0];
+  if (isBad(setting) || failure === null || violation === undefined) return [];
+  return [
+    `  ${setting.workload} [${setting.switches.label}]: ${violation.law}: ${violation.message}`,
+    `    first shown by ${showOrigin(setting, failure)}`,
+  ];
 }
 
 function closingLines(report: RunReport): string[] {
   const lines: string[] = [];
   const idle = report.settings.flatMap((setting) =>
     setting.stages.flatMap((stage) =>
-      stage.idleRules.map((rule) => `rule "${rule}" of ${setting.workload} never fired in stage ${stage.name} [${setting.switches.label}]`),
+      stage.idleRules.map(
+        (rule) =>
+          `rule "${rule}" of ${setting.workload} never fired in stage ${stage.name} [${setting.switches.label}]`,
+      ),
     ),
   );
   const strayed = report.settings.flatMap((setting) =>

@@ -2,15 +2,19 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import type { SettingReport, TextStyle } from './run-report.ts';
 import { showDuration, showStage, showVerdict } from './wording.ts';
+import { widthOf, wrap } from './wrap.ts';
 
 const HEAD = ['workload', 'switches', 'schedules explored', 'verdict', 'time'] as const;
 /** Vertical lines and a blank on either side of each cell. */
 const FRAME_WIDTH = HEAD.length + 1 + 2 * HEAD.length;
 /** Narrower than this, cells would be slivers: lines instead of a table. */
 const TABLE_WIDTH_MIN = 72;
+/** A column gives way down to here, if its longest word allows. */
+const COLUMN_WIDTH_MIN = 8;
 
 /** One row for each workload and setting. Ends without a newline. */
 export function showTable(settings: readonly SettingReport[], style: TextStyle): string {
+  if (style.width < TABLE_WIDTH_MIN) return showLines(settings, style);
   const rows = settings.map((setting, index) => [
     settings[index - 1]?.workload === setting.workload ? '' : setting.workload,
     setting.switches.label,
@@ -18,17 +22,15 @@ export function showTable(settings: readonly SettingReport[], style: TextStyle):
     showMark(setting, style),
     showDuration(setting.milliseconds),
   ]);
-  if (style.width < TABLE_WIDTH_MIN) return showLines(settings, style);
+  const widths = fitColumns([[...HEAD], ...rows], style.width - FRAME_WIDTH);
   const table = new Table({
     head: [...HEAD],
-    colWidths: fitColumns([[...HEAD], ...rows], style.width),
-    wordWrap: true,
-    wrapOnWordBoundary: true,
+    colWidths: widths.map((width) => width + 2),
     colAligns: ['left', 'left', 'left', 'left', 'right'],
     style: { head: [], border: [], compact: true },
     ...(style.ascii ? { chars: ASCII_FRAME } : {}),
   });
-  table.push(...rows);
+  for (const row of rows) table.push(row.map((cell, column) => wrap(cell, widths[column]!)));
   return colorMarks(table.toString(), style);
 }
 
@@ -45,43 +47,32 @@ function markOf({ ending }: SettingReport, { ascii }: TextStyle): string {
 
 /** After the layout, so that colours do not disturb it. */
 function colorMarks(text: string, style: TextStyle): string {
-  const colors = pc.createColors(style.color);
-  return text
-    .replace(/✓/g, colors.green('✓'))
-    .replace(/✗/g, colors.red('✗'))
-    .replace(/\b(unexpected violation|expected violation missing|fault of the bench|setup failed)/g, (words) => colors.red(words));
+  if (!style.color) return text;
+  const colors = pc.createColors(true);
+  return text.replace(/✓/g, colors.green('✓')).replace(/✗/g, colors.red('✗'));
 }
 
 function showLines(settings: readonly SettingReport[], style: TextStyle): string {
-  return colorMarks(
-    settings
-      .map((setting) =>
-        [
-          `${setting.workload} [${setting.switches.label}]`,
-          ...setting.stages.map((stage) => `  ${showStage(stage)}`),
-          `  ${showMark(setting, style)} (${showDuration(setting.milliseconds)})`,
-        ].join('\n'),
-      )
-      .join('\n'),
-    style,
+  const blocks = settings.map((setting) =>
+    [
+      `${setting.workload} [${setting.switches.label}]`,
+      ...setting.stages.map((stage) => `  ${showStage(stage)}`),
+      `  ${showMark(setting, style)} (${showDuration(setting.milliseconds)})`,
+    ].join('\n'),
   );
+  return colorMarks(blocks.join('\n'), style);
 }
 
 /** Widths as wide as the text wants; where that is too much, the widest columns give way first. */
-function fitColumns(rows: readonly (readonly string[])[], width: number): number[] {
+function fitColumns(rows: readonly (readonly string[])[], room: number): number[] {
   const columns = HEAD.map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
-  const room = width - FRAME_WIDTH;
   let excess = columns.reduce((sum, column) => sum + column, 0) - room;
-  while (excess > 0) {
+  for (; excess > 0; excess--) {
     const widest = columns.indexOf(Math.max(...columns));
+    if (columns[widest]! <= COLUMN_WIDTH_MIN) break;
     columns[widest]! -= 1;
-    excess -= 1;
   }
-  return columns.map((column) => column + 2);
-}
-
-function widthOf(cell: string): number {
-  return Math.max(...cell.split('\n').map((line) => line.length));
+  return columns;
 }
 
 const ASCII_FRAME = {

@@ -69,7 +69,10 @@ export interface RwSemaphore {
   readonly isContended: boolean;
 }
 
-/** Locks byte ranges [start, start + length); disjoint ranges never wait for each other. Fair per overlap. */
+/**
+ * Locks byte ranges [start, start + length). A wish waits for holders of overlapping ranges only, never behind others
+ * that wait (as btrfs's extent lock): whoever holds a range may extend it past a waiter.
+ */
 export interface RangeLock {
   acquire(start: number, length: number, mode?: 'shared' | 'exclusive'): Task<Held>;
 }

@@ -1,6 +1,6 @@
 import { checkMark, checkTask, type KnownNames } from './check-rules.ts';
 import type { Checker } from './checker.ts';
-import type { Located } from './located.ts';
+import { describeValue, type Located } from './located.ts';
 import type { ExploreStage, ScheduleStep } from './model.ts';
 import { checkName, itemPath, listOf } from './names.ts';
 import { suggest } from './nearest.ts';
@@ -101,8 +101,8 @@ function readStage(checker: Checker, node: Located, known: KnownNames): ExploreS
       node,
       ['strategy'],
       'unknown-name',
-      `there is no strategy ${JSON.stringify(strategy.node.value ?? null)}`,
-      suggest(String(strategy.node.value), STRATEGIES),
+      `there is no strategy ${describeValue(strategy.node.value)}`,
+      suggest(strategy.node.source, STRATEGIES),
     );
     return null;
   }

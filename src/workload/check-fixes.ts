@@ -139,9 +139,7 @@ function blame(
   options: { readonly fixes: readonly FixWord[] },
 ): { readonly path: readonly (string | number)[]; readonly hint: string } {
   const indexIn = (key: 'on' | 'off', asked: string) =>
-    (node.entries.get(key)?.node.items ?? []).findIndex(
-      (item) => fixCalled(String(item.value), options.fixes)?.id === asked,
-    );
+    (node.entries.get(key)?.node.items ?? []).findIndex((item) => fixCalled(item.source, options.fixes)?.id === asked);
   const off = indexIn('off', required);
   if (off >= 0) return { path: ['off', off], hint: `switch ${id} off too` };
   const on = indexIn('on', id);

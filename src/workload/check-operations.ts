@@ -91,6 +91,8 @@ class ListReader {
     const form: OperationForm = typeof part.data === 'string' ? { [part.data]: null } : part.data;
     // `sync:` without an argument is there, although its value is nothing.
     const kinds = OPERATION_NAMES.filter((name) => (node.kind === 'mapping' ? node.entries.has(name) : name in form));
+    const inFile = [...node.entries.keys()];
+    kinds.sort((a, b) => inFile.indexOf(a) - inFile.indexOf(b));
     const [kind] = kinds;
     if (kind === undefined) {
       if (!part.isPartial)

@@ -160,25 +160,17 @@ function nameOf(path: Path, what: string): string {
 }
 
 function reasonOf(issue: Issue, reason: string, value: unknown): string {
+  // A schema with words of its own has said it all.
+  if (issue.code !== 'custom' && reason.startsWith('expected ')) return `${reason}, found ${describeValue(value)}`;
   switch (issue.code) {
-    case 'custom':
-      return reason;
     case 'invalid_type': {
-      if (reason.startsWith('expected ')) return `${reason}, found ${describeValue(value)}`;
       const expected = TYPE_NAMES[issue.expected] ?? issue.expected;
       return `expected ${expected}, found ${describeValue(value)}`;
     }
     case 'too_small':
-      return issue.origin === 'array'
-        ? 'the list is empty'
-        : `at least ${issue.minimum}, found ${describeValue(value)}`;
+      return 'the list is empty';
     case 'too_big':
-      if (reason.startsWith('expected ')) return `${reason}, found ${describeValue(value)}`;
-      return issue.origin === 'array'
-        ? `at most ${issue.maximum} entries`
-        : `at most ${issue.maximum}, found ${describeValue(value)}`;
-    case 'invalid_union':
-      return `${reason}, found ${describeValue(value)}`;
+      return `at most ${issue.maximum} entries`;
     default:
       return reason;
   }

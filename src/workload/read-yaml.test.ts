@@ -11,7 +11,7 @@ function read(text: string) {
 }
 
 test('values come as JSON would hold them, and know where they stand', () => {
-  const { root } = readYaml(new SourceText('a: [1, 0x10, text, true, null, 1.5]\nb: { c: |\n    x\n  }\n', 'x.yaml'));
+  const { root } = readYaml(new SourceText('a: [1, 0x10, text, true, null, 1.5]\nb: { c: x }\n', 'x.yaml'));
   expect(root!.entries.get('a')!.node.value).toEqual([1, 16, 'text', true, null, 1.5]);
   const second = root!.entries.get('a')!.node.items[1]!;
   expect([second.start, second.end, second.source]).toEqual([7, 11, '0x10']);

@@ -150,7 +150,7 @@ class Reader {
       keepSourceTokens: true,
       lineCounter: new LineCounter(),
       prettyErrors: false,
-      logLevel: 'silent',
+      logLevel: 'error',
       uniqueKeys: false,
     });
     const isUsable = this.reportDocument(document);

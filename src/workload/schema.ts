@@ -206,7 +206,6 @@ export const THEN = mapping({
 export const RULE = mapping({
   name: s.text('for reports', { oneLine: true, bytesMax: 100 }).optional(),
   when: WHEN,
-  // biome-ignore lint/suspicious/noThenProperty: a rule reads "when … then …", and it is never awaited
   then: THEN,
 });
 

@@ -91,7 +91,8 @@ function openRaw(path: string): DiskImage {
 function unpack(path: string): DiskImage {
   try {
     const bytes = gunzipSync(readFileSync(path));
-    const whole = bytes.length % SECTOR === 0 ? bytes : Buffer.concat([bytes, Buffer.alloc(SECTOR - (bytes.length % SECTOR))]);
+    const whole =
+      bytes.length % SECTOR === 0 ? bytes : Buffer.concat([bytes, Buffer.alloc(SECTOR - (bytes.length % SECTOR))]);
     return BlockTable.fromBytes(new Uint8Array(whole.buffer, whole.byteOffset, whole.length));
   } catch (error) {
     throw new NoImage(`${path} is no gzip file that can be read (${(error as Error).message})`);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Violation } from '../../oracle/law.ts';
-import { OPEN_CONTENTS } from '../../oracle/laws.ts';
 import { btrfsCheck } from '../../oracle/judges/btrfs-check.ts';
 import { type ExpectedFile, kernelMount } from '../../oracle/judges/kernel-mount.ts';
 import type { JudgeReport } from '../../oracle/judges/report.ts';
+import type { Violation } from '../../oracle/law.ts';
+import { OPEN_CONTENTS } from '../../oracle/laws.ts';
 import type { DiskImage } from '../../record/image.ts';
 import type { ImageSample, SettingExploration } from '../explore.ts';
 
@@ -95,7 +95,12 @@ export class OutsideJudging {
     })();
   }
 
-  private count(report: JudgeReport, count: { judged: number; refused: number }, sample: ImageSample, exploration: SettingExploration): void {
+  private count(
+    report: JudgeReport,
+    count: { judged: number; refused: number },
+    sample: ImageSample,
+    exploration: SettingExploration,
+  ): void {
     if (report.verdict === 'not-judged') {
       this.reasons.add(report.reason);
       return;

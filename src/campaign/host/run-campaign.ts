@@ -29,10 +29,12 @@ export interface CampaignProgress {
   readonly explored: number;
 }
 
-/** A setting's result and how long its exploration took on this host. */
+/** A setting's result and how long its exploration took on this host, judges excluded. */
 export interface TimedResult {
   readonly result: SettingResult;
   readonly milliseconds: number;
+  /** From the setting's start, mkfs and setup included, to the first violation; null when there was none. */
+  readonly violationAfter: number | null;
 }
 
 export interface CampaignOutcome {
@@ -60,7 +62,7 @@ export async function runCampaign(
     ),
   );
   const judging = new OutsideJudging(budget);
-  const times: number[] = [];
+  const times: ExplorationTimes[] = [];
   for (const [index, exploration] of explorations.entries()) {
     if (options.signal?.aborted) break;
     const report = () => options.onProgress?.(progressOf(exploration, index, explorations.length));
@@ -74,7 +76,7 @@ export async function runCampaign(
   return {
     results: explorations.slice(0, times.length).map((exploration, index) => ({
       result: exploration.conclude({ isInterrupted: !exploration.isDone }),
-      milliseconds: times[index]!,
+      ...times[index]!,
     })),
     judges: counts,
     notJudged: reasons,
@@ -83,14 +85,16 @@ export async function runCampaign(
   };
 }
 
-/** Milliseconds that this exploration had the processor, judges excluded. */
+type ExplorationTimes = Omit<TimedResult, 'result'>;
+
 async function explore(
   exploration: SettingExploration,
   judging: OutsideJudging,
   signal: AbortSignal | undefined,
   report: () => void,
-): Promise<number> {
+): Promise<ExplorationTimes> {
   let total = 0;
+  let violationAfter: number | null = null;
   let isMore = true;
   while (isMore && !signal?.aborted) {
     const started = performance.now();
@@ -98,13 +102,14 @@ async function explore(
     while (isMore && now - started < SLICE) {
       isMore = exploration.step();
       now = performance.now();
+      if (violationAfter === null && exploration.hasViolation) violationAfter = total + now - started;
     }
     total += now - started;
     report();
     for (const sample of exploration.takeSamples()) await judging.offer(sample, exploration);
     await nextTurn();
   }
-  return total;
+  return { milliseconds: total, violationAfter };
 }
 
 function progressOf(exploration: SettingExploration, index: number, settings: number): CampaignProgress {

@@ -17,7 +17,9 @@ export function findSchedules(places: readonly string[]): { readonly path: strin
   return places.flatMap((place) => {
     const paths = schedulesAt(place);
     if (paths.length === 0) {
-      throw new NoSchedule(`there is no schedule.json in ${place}: its run showed no violation, or it is no run's folder`);
+      throw new NoSchedule(
+        `there is no schedule.json in ${place}: its run showed no violation, or it is no run's folder`,
+      );
     }
     return paths.map((path) => ({ path, text: read(path) }));
   });
@@ -27,7 +29,8 @@ function schedulesAt(place: string): string[] {
   if (!isFolder(place)) return [place];
   const entries = readdirSync(place, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   const named = entries.flatMap((entry) => {
-    if (entry.isDirectory()) return schedulesAt(join(place, entry.name)).filter((path) => path.endsWith('/schedule.json'));
+    if (entry.isDirectory())
+      return schedulesAt(join(place, entry.name)).filter((path) => path.endsWith('/schedule.json'));
     return entry.name === 'schedule.json' ? [join(place, entry.name)] : [];
   });
   if (named.length > 0) return named;

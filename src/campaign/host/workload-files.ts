@@ -99,7 +99,10 @@ export function globToRegExp(glob: string): RegExp {
     else if (character === '?') source += '[^/]';
     else if (character === '[' && glob.includes(']', at + 2)) {
       const end = glob.indexOf(']', at + 2);
-      source += `[${glob.slice(at + 1, end).replace(/^!/, '^').replace(/[\\[]/g, '\\$&')}]`;
+      source += `[${glob
+        .slice(at + 1, end)
+        .replace(/^!/, '^')
+        .replace(/[\\[]/g, '\\$&')}]`;
       at = end;
     } else if (character === '{' && glob.includes('}', at)) {
       source += '(?:';

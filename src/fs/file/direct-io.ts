@@ -56,41 +56,34 @@ function checkAligned(what: string, inode: Inode, offset: number, length: number
 }
 
 /**
- * Reads without the page cache and without the inode's lock. The range lock is taken one sector at a time, each held
- * until its bytes are there. Returns fewer bytes at the end of the file. Throws EINVAL where not aligned, EIO.
+ * Reads without the page cache and without the inode's lock. The range lock is taken one sector at a time and held until
+ * the sector's bytes are there, so a read that overlaps a write may see any mixture of whole sectors. Returns fewer
+ * bytes at the end of the file. Throws EINVAL where not aligned, EIO.
  */
 export function* directRead(files: Files, inode: Inode, offset: number, length: number): Task<Uint8Array> {
   checkAligned('read', inode, offset, length);
   if (!inode.pages.isEmpty) yield* flushRange(files, inode, offset, offset + length);
-  const held: Held[] = [];
   inode.directIo.add(1);
   try {
     if (offset === 0 && files.mutations.has('wrong-errno')) throw new FsError('ENODATA', 'a seeded bug');
     const size = inode.size;
     if (length === 0 || offset >= size) return NOTHING;
     const end = Math.min(offset + length, size);
-    return yield* readSectors(files, inode, offset, end, held);
+    if (end - offset <= SECTOR_SIZE) return (yield* readSector(files, inode, offset)).subarray(0, end - offset);
+    const bytes = new Uint8Array(end - offset);
+    for (let at = offset; at < end; at += SECTOR_SIZE) {
+      const sector = yield* readSector(files, inode, at);
+      bytes.set(end - at < SECTOR_SIZE ? sector.subarray(0, end - at) : sector, at - offset);
+    }
+    return bytes;
   } finally {
-    for (const lock of held) lock.release();
     inode.directIo.add(-1);
   }
 }
 
-/** Bytes of the file that lie in a row on disk; `logical` −1: a hole, −2: inline. */
-interface ReadRun {
-  readonly start: number;
-  length: number;
-  readonly logical: number;
-}
-
-const HOLE_RUN = -1;
-const INLINE_RUN = -2;
-
-function* readSectors(files: Files, inode: Inode, offset: number, end: number, held: Held[]): Task<Uint8Array> {
-  const runs: ReadRun[] = [];
-  for (let at = offset; at < end; at += SECTOR_SIZE) {
-    const lock = yield* lockForDirectIo(files, inode, at, SECTOR_SIZE, false);
-    held.push(lock);
+function* readSector(files: Files, inode: Inode, at: number): Task<Uint8Array> {
+  const lock = yield* lockForDirectIo(files, inode, at, SECTOR_SIZE, false);
+  try {
     const map = yield* getExtentMap(files, inode, at, SECTOR_SIZE, false);
     let logical: number;
     try {
@@ -98,31 +91,23 @@ function* readSectors(files: Files, inode: Inode, offset: number, end: number, h
     } finally {
       putExtentMap(map);
     }
-    const last = runs[runs.length - 1];
-    if (last !== undefined && continues(last, logical)) last.length += SECTOR_SIZE;
-    else runs.push({ start: at, length: SECTOR_SIZE, logical });
+    if (logical >= 0) return yield* readVerified(files, inode, logical, SECTOR_SIZE);
+    if (logical === IN_ITEM) return padded((yield* readInlineData(files, inode)) ?? NOTHING);
+    return zerosUpTo(SECTOR_SIZE);
+  } finally {
+    lock.release();
   }
-  const only = runs.length === 1 ? runs[0]! : null;
-  if (only !== null && only.logical >= 0) {
-    const read = yield* readVerified(files, inode, only.logical, only.length);
-    return read.subarray(0, end - offset);
-  }
-  const bytes = new Uint8Array(end - offset);
-  for (const run of runs) {
-    const part = yield* readRun(files, inode, run);
-    bytes.set(part.subarray(0, Math.min(run.length, end - run.start)), run.start - offset);
-  }
-  return bytes;
 }
 
-function continues(run: ReadRun, logical: number): boolean {
-  return run.logical < 0 ? run.logical === logical : run.logical + run.length === logical;
-}
+/** Instead of an address: nothing on disk, or bytes in the extent item. */
+const NOWHERE = -1;
+const IN_ITEM = -2;
 
-function* readRun(files: Files, inode: Inode, run: ReadRun): Task<Uint8Array> {
-  if (run.logical === HOLE_RUN) return zerosUpTo(run.length);
-  if (run.logical === INLINE_RUN) return (yield* readInlineData(files, inode)) ?? NOTHING;
-  return yield* readVerified(files, inode, run.logical, run.length);
+function padded(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === SECTOR_SIZE) return bytes;
+  const sector = new Uint8Array(SECTOR_SIZE);
+  sector.set(bytes.subarray(0, SECTOR_SIZE));
+  return sector;
 }
 
 /** Where the byte at `at` lies by a map that a holder reads without any lock: the kernel's arithmetic. */
@@ -132,8 +117,8 @@ function addressIn(inode: Inode, map: ExtentMap, at: number): number {
     const range = `[${map.start}, ${map.end})`;
     throw new FsError('EUCLEAN', `the extent map ${range} of inode ${inode.number} ends before the ${at} it was asked for`);
   }
-  if (map.isHole || map.isPrealloc) return HOLE_RUN;
-  if (!map.isReal) return INLINE_RUN;
+  if (map.isHole || map.isPrealloc) return NOWHERE;
+  if (!map.isReal) return IN_ITEM;
   if (map.isCompressed) throw new FsError('EOPNOTSUPP', `inode ${inode.number} at ${at}: compressed data`);
   return map.blockStart + (at - map.start);
 }

@@ -93,23 +93,28 @@ export function* cleanUpOrphans(files: Files): Task<void> {
  * blocks that can be read again.
  */
 export function* dropCaches(files: Files): Task<void> {
-  for (const inode of files.inodes.all()) {
-    inode.references++;
-    try {
+  const inodes = files.inodes.holdAll();
+  let next = 0;
+  try {
+    for (; next < inodes.length; next++) {
+      const inode = inodes[next]!;
       yield* dropCleanPages(inode);
       yield* shrinkExtentMaps(files, inode);
-    } finally {
       files.inodes.put(inode);
+      if (isUnused(inode)) forgetInode(files, inode);
     }
-    if (isUnused(inode)) forgetInode(files, inode);
+  } finally {
+    for (const inode of inodes.slice(next)) files.inodes.put(inode);
   }
   const roots = new Set<TreeBlock>();
   for (const tree of openTrees(files.fs)) roots.add(tree.root).add(tree.commitRoot);
   files.fs.blocks.dropClean(roots);
+  yield* evictDoomed(files);
 }
 
 function isUnused(inode: Inode): boolean {
-  return inode.references === 0 && !inode.isOrphan && inode.ordered.isEmpty && inode.pages.dirtyCount === 0;
+  const isAtRest = inode.ordered.isEmpty && inode.pages.dirtyCount === 0 && !inode.isUnwritten;
+  return inode.references === 0 && !inode.isOrphan && isAtRest;
 }
 
 function* dropCleanPages(inode: Inode): Task<void> {
@@ -123,5 +128,8 @@ function* dropCleanPages(inode: Inode): Task<void> {
 
 /** At unmount: everything in memory goes. */
 export function forgetAllInodes(files: Files): void {
-  for (const inode of files.inodes.all()) forgetInode(files, inode);
+  for (const inode of files.inodes.holdAll()) {
+    files.inodes.put(inode);
+    forgetInode(files, inode);
+  }
 }

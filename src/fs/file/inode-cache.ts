@@ -1,6 +1,7 @@
 import type { InodeNumber } from '../../base/units.ts';
 import { resource } from '../../task/resource.ts';
 import type { World } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
 import type { Inode } from './inode.ts';
 
 /** The inodes in memory, by number. */
@@ -18,11 +19,15 @@ export class InodeCache {
     this.world = world;
   }
 
-  /** Holds the inode for the caller, if it is in memory. */
+  /**
+   * Holds the inode for the caller, if it is in memory. Throws ENOENT for one that is being deleted: its name was found
+   * just before that went.
+   */
   find(number: InodeNumber): Inode | null {
     this.world.touch(resource('inode', number), 'read');
     const inode = this.inodes.get(number);
     if (inode === undefined) return null;
+    if (inode.isDoomed) throw new FsError('ENOENT', `inode ${number} is being deleted`);
     inode.references++;
     return inode;
   }
@@ -38,7 +43,9 @@ export class InodeCache {
   put(inode: Inode): void {
     this.world.touch(resource('inode', inode.number), 'write');
     inode.references--;
-    if (inode.references === 0 && inode.isOrphan) this.doomed.push(inode);
+    if (inode.references > 0 || !inode.isOrphan) return;
+    inode.isDoomed = true;
+    this.doomed.push(inode);
   }
 
   takeDoomed(): Inode | null {
@@ -50,10 +57,13 @@ export class InodeCache {
     this.inodes.delete(inode.number);
   }
 
-  /** All of them, by number. */
-  all(): Inode[] {
-    const inodes = [...this.inodes.values()].sort((a, b) => a.number - b.number);
-    for (const inode of inodes) this.world.touch(resource('inode', inode.number), 'read');
+  /** All that are not being deleted, by number, each held for the caller. */
+  holdAll(): Inode[] {
+    const inodes = [...this.inodes.values()].filter((inode) => !inode.isDoomed).sort((a, b) => a.number - b.number);
+    for (const inode of inodes) {
+      this.world.touch(resource('inode', inode.number), 'read');
+      inode.references++;
+    }
     return inodes;
   }
 

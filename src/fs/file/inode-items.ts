@@ -9,7 +9,6 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { findItem, searchTree } from '../tree/cursor.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
-import type { OrderedExtent } from './ordered-extent.ts';
 
 /** The inode, read if it is not in memory, and held for the caller. Throws ENOENT when there is none, EIO. */
 export function* getInode(files: Files, number: InodeNumber): Task<Inode> {
@@ -35,10 +34,11 @@ export function* writeInodeItem(cursor: ChangeCursor, handle: TransactionHandle,
 
 /**
  * Moves the size on disk as far as all data before it is on disk too, never backwards: a crash must not show a hole
- * where data was still on its way. `done`: the ordered extent whose items are being written, if any.
+ * where data was still on its way. Called where the inode's tree is locked, so that the last of several completions
+ * sees all others done.
  */
-export function updateDiskSize(inode: Inode, done: OrderedExtent | null): void {
-  const firstUnwritten = Math.min(inode.ordered.firstStart(done), inode.pages.firstUnwrittenByte());
+export function updateDiskSize(inode: Inode): void {
+  const firstUnwritten = Math.min(inode.ordered.firstUnwrittenByte(), inode.pages.firstUnwrittenByte());
   const size = Math.min(inode.size, Math.max(inode.diskSize, firstUnwritten));
   if (size !== inode.diskSize) inode.setDiskSize(size);
 }
@@ -49,7 +49,7 @@ export function* updateInode(files: Files, inode: Inode): Task<void> {
   try {
     const cursor = yield* openForChange(handle, inode.tree);
     try {
-      updateDiskSize(inode, null);
+      updateDiskSize(inode);
       yield* writeInodeItem(cursor, handle, inode);
     } finally {
       cursor.release();

@@ -48,6 +48,8 @@ export class Inode {
   references = 0;
   /** Removed from the last directory, and its orphan item is there: gone with the last reference. */
   isOrphan = false;
+  /** An orphan that nobody holds any more: its items are being removed. */
+  isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */
   nextIndex = 0;
   /** Transaction that changed it last. */
@@ -173,7 +175,7 @@ export class Inode {
   /** The item on disk is older than what is in memory. */
   get isUnwritten(): boolean {
     this.world.touch(this.id, 'read');
-    return this.changedSinceWritten;
+    return this.changedSinceWritten || this.sizeNow !== readU64(this.view, SIZE_AT);
   }
 
   /** Content changed, or attributes only. */

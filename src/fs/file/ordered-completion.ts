@@ -76,7 +76,8 @@ function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ord
     if (!files.mutations.has('lost-write')) {
       yield* insertFileExtent(cursor, handle, inode, ordered.start, ordered.length, ordered.diskStart);
     }
-    updateDiskSize(inode, ordered);
+    inode.ordered.noteItem(ordered);
+    updateDiskSize(inode);
     inode.touchTimes(true);
     yield* writeInodeItem(cursor, handle, inode);
   } finally {

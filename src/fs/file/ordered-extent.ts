@@ -16,6 +16,8 @@ export class OrderedExtent {
   checksums: Uint32Array = NO_CHECKSUMS;
   /** Why the write failed, if it did: then no item is made. */
   error: Errno | null = null;
+  /** Its file extent item is written: nothing of it is missing on disk once that transaction is. */
+  hasItem = false;
   isDone = false;
 
   constructor(start: number, length: number, diskStart: number, isDirect: boolean) {
@@ -73,11 +75,17 @@ export class OrderedExtents {
     return !ordered.isDone;
   }
 
-  /** Where the first unfinished one but `except` begins; Infinity when there is none. */
-  firstStart(except: OrderedExtent | null): number {
+  /** Where the first one without an item begins; Infinity when there is none. */
+  firstUnwrittenByte(): number {
     this.world.touch(this.id, 'read');
-    for (const ordered of this.sorted) if (ordered !== except) return ordered.start;
+    for (const ordered of this.sorted) if (!ordered.hasItem) return ordered.start;
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** The transaction that is open now has its item; whoever changes the inode's item knows from here on. */
+  noteItem(ordered: OrderedExtent): void {
+    this.world.touch(this.id, 'write');
+    ordered.hasItem = true;
   }
 
   /** It is over: wakes everybody who waits for one of this inode. */

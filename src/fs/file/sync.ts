@@ -2,6 +2,7 @@ import { resource } from '../../task/resource.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { commitTransaction } from '../transaction/commit.ts';
+import { evictDoomed } from './evict.ts';
 import { settleModifiedMaps } from './extent-map-access.ts';
 import { FILE_END } from './file-extent-items.ts';
 import type { Files } from './files.ts';
@@ -41,14 +42,20 @@ export function* syncAll(files: Files): Task<void> {
   yield* commitTransaction(files.fs);
 }
 
-/** Writes out all files and waits for their ordered extents. */
+/** Writes out all files and waits for their ordered extents. Errors stay with the inodes. */
 export function* flushAll(files: Files): Task<void> {
-  const inodes = files.inodes.all().filter((inode) => inode.isRegular);
-  for (const inode of inodes) {
-    if (inode.pages.dirtyCount > 0) yield* startWriteback(files, inode, 0, FILE_END);
+  const inodes = files.inodes.holdAll();
+  try {
+    for (const inode of inodes) {
+      if (inode.isRegular && inode.pages.dirtyCount > 0) yield* startWriteback(files, inode, 0, FILE_END);
+    }
+    for (const inode of inodes) {
+      if (!inode.isRegular) continue;
+      yield* waitForOrderedRange(inode, 0, FILE_END);
+      if (inode.isUnwritten && !files.fs.isReadOnly) yield* updateInode(files, inode);
+    }
+  } finally {
+    for (const inode of inodes) files.inodes.put(inode);
   }
-  for (const inode of inodes) {
-    yield* waitForOrderedRange(inode, 0, FILE_END);
-    if (inode.isUnwritten && !files.fs.isReadOnly) yield* updateInode(files, inode);
-  }
+  yield* evictDoomed(files);
 }

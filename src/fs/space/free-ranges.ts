@@ -39,12 +39,13 @@ export class FreeRanges {
   /** Takes away whatever of [start, start + length) is free. */
   exclude(start: LogicalAddress, length: ByteCount): void {
     const end = start + length;
-    for (let index = Math.max(0, this.indexAfter(start) - 1); index < this.starts.length; ) {
+    let index = Math.max(0, this.indexAfter(start) - 1);
+    while (index < this.starts.length && this.starts[index]! < end) {
       const from = Math.max(start, this.starts[index]!);
       const to = Math.min(end, this.ends[index]!);
-      if (this.starts[index]! >= end) return;
+      const isWhole = from === this.starts[index] && to === this.ends[index];
       if (from < to) this.take(from, to - from);
-      if (this.starts[index] !== undefined && this.starts[index]! < end) index++;
+      if (!isWhole) index++;
     }
   }
 

@@ -11,7 +11,12 @@ const GLOBAL_RESERVE_DIVISOR = 8;
 /** Enough for a commit that changes every tree at several levels, in tree blocks. */
 const GLOBAL_RESERVE_BLOCKS_MIN = 24;
 
+/**
+ * Totals over all groups. Giving and taking commute with promises while much more is left than one step can take; a
+ * promise that could fail if others came first is announced as a write.
+ */
 const SPACE = resource('space', 0);
+const COMMUTING_BLOCKS_MIN = 64;
 
 /** All block groups, and who has been promised what. Everything is plain: to allocate never suspends. */
 export class Space {
@@ -66,7 +71,9 @@ export class Space {
   allocateData(length: ByteCount, minimum: ByteCount): { logical: LogicalAddress; length: ByteCount } | null {
     const wanted = BLOCK_GROUP_FLAG.DATA;
     for (const group of this.groups) {
-      if (!this.isOpenFor(group, wanted) || !this.leavesMetadataRoom(group, length)) continue;
+      if (!this.isOpenFor(group, wanted)) continue;
+      this.world.touch(group.resource, 'read');
+      if (!this.leavesMetadataRoom(group, length)) continue;
       const logical = group.free.takeFirst(length, SECTOR_SIZE);
       if (logical >= 0) return this.reserved(group, logical, length);
     }
@@ -88,6 +95,7 @@ export class Space {
   allocateTreeBlock(type: number): LogicalAddress {
     for (const group of this.groups) {
       if (!this.isOpenFor(group, type)) continue;
+      this.world.touch(group.resource, 'read');
       // Aligned to its size, a tree block never crosses a stripe of 64 KiB.
       const logical = group.free.takeFirst(this.nodeSize, this.nodeSize);
       if (logical < 0) continue;
@@ -186,12 +194,15 @@ export class Space {
   promiseMetadata(bytes: ByteCount, commitBytes: ByteCount, mayUseReserve: boolean): boolean {
     const free = this.sumFree(BLOCK_GROUP_FLAG.METADATA);
     const kept = mayUseReserve ? this.globalReserve() / 2 : this.globalReserve();
-    if (free - this.promisedMetadata - commitBytes - bytes < kept) return false;
+    const margin = free - this.promisedMetadata - commitBytes - bytes - kept;
+    this.world.touch(SPACE, margin < COMMUTING_BLOCKS_MIN * this.nodeSize ? 'write' : 'read');
+    if (margin < 0) return false;
     this.promisedMetadata += bytes;
     return true;
   }
 
   returnPromise(bytes: ByteCount): void {
+    this.world.touch(SPACE, 'read');
     assert(this.promisedMetadata >= bytes, 'a promise is returned once', { bytes });
     this.promisedMetadata -= bytes;
   }
@@ -227,6 +238,7 @@ export class Space {
 
   private reserved(group: BlockGroup, logical: LogicalAddress, length: ByteCount) {
     this.world.touch(group.resource, 'write');
+    this.world.touch(SPACE, 'read');
     group.reserved += length;
     return { logical, length };
   }
@@ -234,6 +246,7 @@ export class Space {
   private touched(logical: LogicalAddress): BlockGroup {
     const group = this.groupAt(logical);
     this.world.touch(group.resource, 'write');
+    this.world.touch(SPACE, 'read');
     return group;
   }
 

@@ -206,13 +206,15 @@ function* writeTreeBlocks(fs: FsInfo, blocks: readonly TreeBlock[]): Task<void> 
     const purpose = { kind: 'tree-block', tree: block.owner } as const;
     pending.push(yield* submitLogicalWrite(fs, block.address, block.bytes, purpose));
   }
+  let failure: FsError | null = null;
   for (const [index, write] of pending.entries()) {
     const error = yield* write.wait();
     const block = blocks[index]!;
     block.isDirty = false;
     if (error === null || fs.mutations.has('ignore-tree-write-error')) continue;
-    throw new FsError(error, `write of tree block ${block.address} of tree ${block.owner}`);
+    failure ??= new FsError(error, `write of tree block ${block.address} of tree ${block.owner}`);
   }
+  if (failure !== null) throw failure;
   throwIfAborted(fs);
 }
 

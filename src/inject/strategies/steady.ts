@@ -2,7 +2,7 @@ import type { Choice, Strategy, WorldView } from '../strategy.ts';
 import { indexOfChoice } from '../strategy.ts';
 import { DataDraws } from './data-draws.ts';
 
-/** The task that ran last, else completions as they were submitted, else the lowest id. One execution like the next. */
+/** The task that ran last, else completions, else the lowest id. One execution like the next. */
 export class SteadyStrategy implements Strategy {
   readonly name: string = 'steady';
   readonly wantsEveryStep: boolean = false;

@@ -1,5 +1,5 @@
 import type { DiskImage } from '../../record/image.ts';
-import { ChunkMap } from './chunk-map.ts';
+import { type Chunk, ChunkMap } from './chunk-map.ts';
 import { ChunkTreeVisitor, compareSystemChunks, readSystemChunks } from './chunk-tree.ts';
 import { CsumTreeVisitor } from './csum-tree.ts';
 import { checkVolume, DeviceTreeVisitor } from './device-tree.ts';
@@ -140,11 +140,26 @@ class ImageCheck {
     const sup = this.#super;
     const array = readSystemChunks(sup, this.#faults);
     this.#chunks.replaceChunks([...array]);
+    this.#checkSystemDevices(array);
     const complete = this.#note(this.#walker.walk(chunkTreeOf(sup, visitor)));
     compareSystemChunks(sup, array, visitor.chunks, complete, this.#faults);
     const known = new Set(visitor.chunks.map((chunk) => chunk.start));
     this.#chunks.replaceChunks([...visitor.chunks, ...array.filter((chunk) => !known.has(chunk.start))]);
     return complete;
+  }
+
+  /** Without the devices of the system chunks nothing else can be read, so this is said first. */
+  #checkSystemDevices(array: readonly Chunk[]): void {
+    const { devices } = this.#chunks;
+    for (const chunk of array) {
+      for (let stripe = 0; stripe < chunk.stripes; stripe++) {
+        const devid = chunk.deviceOf(stripe);
+        if (devices.has(devid)) continue;
+        const what = 'the superblocks are of other devices than this system chunk is on';
+        const place = { start: chunk.start, stripe };
+        this.#faults.error('chunk', place, 'chunk-stripe-device', what, `devid ${devid}`, [...devices.keys()].join());
+      }
+    }
   }
 
   #note(walked: WalkedTree): boolean {

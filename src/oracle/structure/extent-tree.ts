@@ -91,6 +91,7 @@ export class ExtentTreeVisitor implements ItemVisitor {
   readonly #faults: FaultCollector;
   readonly #hash = new Uint32Array(2);
   #current: Extent | null = null;
+  #followsGap = false;
 
   constructor(sup: Superblock, ledger: ExtentLedger, groups: BlockGroupList, faults: FaultCollector) {
     this.#sup = sup;
@@ -124,6 +125,11 @@ export class ExtentTreeVisitor implements ItemVisitor {
     }
   }
 
+  gap(): void {
+    this.#current = null;
+    this.#followsGap = true;
+  }
+
   #extentItem(
     block: TreeBlock,
     slot: number,
@@ -141,6 +147,7 @@ export class ExtentTreeVisitor implements ItemVisitor {
     }
     const extent = this.#ledger.at(start);
     this.#current = extent;
+    this.#followsGap = false;
     if (extent.hasItem) faults.item(block, slot, 'extent-item-twice', 'a second item for this extent', start);
     extent.hasItem = true;
     extent.itemTree = block.tree;
@@ -328,6 +335,7 @@ export class ExtentTreeVisitor implements ItemVisitor {
     }
     const extent = this.#current;
     if (extent === null || extent.start !== start) {
+      if (this.#followsGap) return;
       faults.item(block, slot, 'backref-without-extent', `${typeName(type)} without an extent item before it`, start);
       return;
     }

@@ -50,6 +50,9 @@ export class FileTreeVisitor implements ItemVisitor {
   // The inode whose items are being read.
   #inode = 0;
   #hasItem = false;
+  /** Some of its items may be missing from what was read. */
+  #isUncertain = false;
+  #followsGap = false;
   #block = 0;
   #slot = 0;
   #size = 0;
@@ -102,6 +105,11 @@ export class FileTreeVisitor implements ItemVisitor {
     }
   }
 
+  gap(): void {
+    this.#isUncertain = true;
+    this.#followsGap = true;
+  }
+
   /** To be called after the last item. `complete`: the walk missed nothing, so absences count. */
   finish(complete: boolean): void {
     this.#finishInode();
@@ -133,7 +141,9 @@ export class FileTreeVisitor implements ItemVisitor {
     this.#tally.clear();
     this.#block = block.logical;
     this.#slot = slot;
-    if (type === TYPE.INODE_ITEM || type === TYPE.ORPHAN_ITEM) return;
+    const lacksBeginning = this.#followsGap;
+    this.#followsGap = false;
+    if (type === TYPE.INODE_ITEM || type === TYPE.ORPHAN_ITEM || lacksBeginning) return;
     const what = `${showKey(objectid, type, 0).split(' ')[1]} items without an INODE_ITEM`;
     this.#faults.item(block, slot, 'inode-item-missing', what, `inode ${objectid}`);
   }
@@ -370,7 +380,10 @@ export class FileTreeVisitor implements ItemVisitor {
   }
 
   #finishInode(): void {
-    if (!this.#hasItem) return;
+    const isWhole = this.#hasItem && !this.#isUncertain;
+    this.#hasItem = false;
+    this.#isUncertain = false;
+    if (!isWhole) return;
     const inode = this.#inode;
     const kind = this.#mode >>> 12;
     if (this.#nlink === 0) this.#unlinked.add(inode);
@@ -393,7 +406,6 @@ export class FileTreeVisitor implements ItemVisitor {
     }
     if (kind === MODE_SYMLINK) this.#checkSymlink();
     if (kind === MODE_REGULAR) this.#checkFileSize();
-    this.#hasItem = false;
   }
 
   #checkSymlink(): void {

@@ -24,6 +24,7 @@ export class FreeSpaceVisitor implements ItemVisitor {
   readonly infos: FreeSpaceInfo[] = [];
   readonly #faults: FaultCollector;
   #current: FreeSpaceInfo | null = null;
+  #followsGap = false;
 
   constructor(faults: FaultCollector) {
     this.#faults = faults;
@@ -39,6 +40,7 @@ export class FreeSpaceVisitor implements ItemVisitor {
       return;
     }
     const info = this.#current;
+    if (this.#followsGap) return;
     if (info === null || objectid < info.start || objectid + offset > info.start + info.length) {
       this.#faults.item(block, slot, 'free-space-outside-group', 'free space beyond its block group', objectid);
       return;
@@ -57,8 +59,14 @@ export class FreeSpaceVisitor implements ItemVisitor {
     else this.#extent(block, slot, info, objectid, offset, size);
   }
 
+  gap(): void {
+    this.#current = null;
+    this.#followsGap = true;
+  }
+
   #info(block: TreeBlock, slot: number, start: number, length: number, at: number, size: number): void {
     this.#current = null;
+    this.#followsGap = false;
     if (size !== 8) {
       this.#faults.item(block, slot, 'item-size', 'size of a free space info is wrong', size, 8);
       return;

@@ -67,7 +67,7 @@ export interface SuperblockOptions {
 
 /**
  * Reads the primary superblock of every image, and its mirrors, and complains about all of them.
- * @returns the readable primaries, newest generation first; empty when no image has one.
+ * @returns the primaries of one file system, newest generation first, one per device; empty when no image has one.
  */
 export function readSuperblocks(
   images: readonly DiskImage[],
@@ -82,8 +82,7 @@ export function readSuperblocks(
     checkMirrors(image, primary, options, faults);
   }
   const sorted = [...found].sort((a, b) => b.generation - a.generation);
-  checkSiblings(sorted, options, faults);
-  return sorted;
+  return checkSiblings(sorted, options, faults);
 }
 
 function readCopy(image: DiskImage, index: number, mirror: number, faults: FaultCollector): Superblock | null {
@@ -163,9 +162,14 @@ function checkMirrors(image: DiskImage, primary: Superblock, options: Superblock
 }
 
 /** All devices of one file system carry the same superblock but for their own device item. */
-function checkSiblings(sorted: readonly Superblock[], options: SuperblockOptions, faults: FaultCollector): void {
+function checkSiblings(
+  sorted: readonly Superblock[],
+  options: SuperblockOptions,
+  faults: FaultCollector,
+): Superblock[] {
   const newest = sorted[0];
-  if (newest === undefined) return;
+  if (newest === undefined) return [];
+  const siblings = [newest];
   const seen = new Map<number, number>([[newest.deviceId, newest.image]]);
   for (const other of sorted.slice(1)) {
     const place = { image: other.image };
@@ -187,6 +191,7 @@ function checkSiblings(sorted: readonly Superblock[], options: SuperblockOptions
       continue;
     }
     seen.set(other.deviceId, other.image);
+    siblings.push(other);
     if (other.generation !== newest.generation) {
       if (options.crashed) continue;
       const what = 'another device has a newer superblock';
@@ -200,6 +205,7 @@ function checkSiblings(sorted: readonly Superblock[], options: SuperblockOptions
       faults.error('superblock', place, 'superblock-devices-differ', what);
     }
   }
+  return siblings;
 }
 
 function firstDifference(a: Uint8Array, b: Uint8Array, skip: (at: number) => boolean): number {

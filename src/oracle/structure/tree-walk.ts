@@ -53,6 +53,8 @@ export class TreeBlock {
 /** Receives every item of one tree, in key order, with its data inside the leaf. */
 export interface ItemVisitor {
   item(block: TreeBlock, slot: number, objectid: number, type: number, offset: number, at: number, size: number): void;
+  /** Items are missing here because a block or an item could not be read: what comes next lacks its beginning. */
+  gap?(): void;
 }
 
 /** One tree to walk. */
@@ -114,7 +116,7 @@ export class TreeWalker {
     this.#faults.counts.trees++;
     if (tree.level >= LEVEL_MAX) {
       this.#faults.error('tree', { tree: tree.id }, 'root-level', 'level of the root is too high', tree.level, '< 8');
-      this.#walked.complete = false;
+      this.#miss();
       return this.#walked;
     }
     if (tree.counted) this.#ledger.at(tree.root).reference(TYPE.TREE_BLOCK_REF, tree.id, 0, 0).expected++;
@@ -137,13 +139,13 @@ export class TreeWalker {
     const first = !extent.visited;
     if (extent.walk === this.#serial) {
       this.#blockError(logical, level, 'block-twice-in-tree', 'the tree reaches this block by two ways');
-      this.#walked.complete = false;
+      this.#miss();
       return;
     }
     extent.walk = this.#serial;
     const bytes = this.#readBlock(extent, logical, level, first);
     if (bytes === null) {
-      this.#walked.complete = false;
+      this.#miss();
       return;
     }
     const block = new TreeBlock(tree.id, logical, bytes, first, extent.isFullBackref);
@@ -155,13 +157,13 @@ export class TreeWalker {
       this.#faults.counts.blocks++;
     }
     if (!extent.readable) {
-      this.#walked.complete = false;
+      this.#miss();
       return;
     }
     this.#checkAgainstTree(block, extent, generation);
     if (block.level !== level) {
       this.#blockError(logical, block.level, 'block-level', 'level is not one below the parent', block.level, level);
-      this.#walked.complete = false;
+      this.#miss();
       return;
     }
     if (parent !== null) this.#checkFirstKey(block, parent, keyAt);
@@ -292,7 +294,7 @@ export class TreeWalker {
     const { view, count, logical, level } = block;
     if (count === 0) {
       this.#blockError(logical, level, 'node-empty', 'a node without children');
-      this.#walked.complete = false;
+      this.#miss();
       return;
     }
     for (let slot = 1; slot < count; slot++) {
@@ -359,7 +361,7 @@ export class TreeWalker {
           const what = 'item data lies outside the data area';
           this.#faults.item(block, slot, 'item-data-bounds', what, `${start} to ${start + size}`, expect);
         }
-        this.#walked.complete = false;
+        this.#miss();
         continue;
       }
       visitor.item(block, slot, readU64(view, at), view.getUint8(at + 8), readU64(view, at + 9), start, size);
@@ -391,6 +393,11 @@ export class TreeWalker {
     const what = 'key is not below the next key of the parent';
     const have = showKeyAt(block.view, at);
     this.#faults.error(kind, place, 'key-beyond-parent', what, have, `< ${showKeyAt(bound, boundAt)}`);
+  }
+
+  #miss(): void {
+    this.#walked.complete = false;
+    this.#tree.visitor.gap?.();
   }
 
   #blockError(logical: number, level: number, fault: string, what: string, have?: unknown, expect?: unknown): void {

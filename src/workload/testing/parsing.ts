@@ -12,9 +12,13 @@ export function workloadOf(text: string): Workload {
   return result.workload;
 }
 
-/** The problems of a text, `line:column code: message; hint` each. */
+/** The problems of a text, `line "marked text" code: message; hint` each. */
 export function problemsOf(text: string): string[] {
-  return rawProblemsOf(text).map(showProblem);
+  return rawProblemsOf(text).map((problem) => {
+    const { line, start, end, code, message, hint } = problem;
+    const marked = text.slice(start, end);
+    return `${line} ${JSON.stringify(marked)} ${code}: ${message}${hint === null ? '' : `; ${hint}`}`;
+  });
 }
 
 export function rawProblemsOf(text: string): readonly Problem[] {

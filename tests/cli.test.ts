@@ -269,12 +269,14 @@ test('SIGINT stops the run, saves what was found and ends 130', async () => {
   writeFileSync(
     path,
     readFileSync(workload('long', 'reuse-covering-map', 'violation'), 'utf8').replace(
-      /explore:[^]*expect:/,
+      /explore:[\s\S]*expect:/,
       'explore: { strategy: random, runs: 100000000 }\nexpect:',
     ),
   );
   const running = start(['run', path, '--no-outside', '--results', join(FOLDER, 'stopped')]);
-  await new Promise((done) => setTimeout(done, 3000));
+  // The folder is made just before the exploration starts; half a second later it is well under way.
+  while (!existsSync(join(FOLDER, 'stopped'))) await new Promise((done) => setTimeout(done, 50));
+  await new Promise((done) => setTimeout(done, 500));
   running.kill('SIGINT');
   const { exitCode, stdout, stderr } = await running;
   expect(exitCode).toBe(130);

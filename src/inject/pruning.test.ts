@@ -314,11 +314,11 @@ test('pruning loses no outcome of rules that count, draw and fail', () => {
 
 test('pruning loses no outcome of rules that delay and reorder completions', () => {
   const rules = [
-    { name: 'hold', when: { operation: 'write', occurrence: 1 }, then: { kind: 'reorder', hold: 1 } },
-    { name: 'late', when: { task: 't1', operation: 'read' }, then: { kind: 'delay', events: 2 } },
-    { name: 'last', when: { task: 't2' }, then: { kind: 'reorder', order: 'last-first' } },
+    { name: 'hold', when: { operation: 'write', occurrence: 2 }, then: { kind: 'reorder', hold: 1 } },
+    { name: 'late', when: { task: 't0', operation: 'read' }, then: { kind: 'delay', events: 2 } },
+    { name: 'last', when: { task: 't1' }, then: { kind: 'reorder', order: 'last-first' } },
   ] as const;
-  const programs: Op[][] = [[['submit', 0]], [['read', 0]], [['submit', 0], ['submit', 1]]];
+  const programs: Op[][] = [[['read', 0], ['add', 0]], [['submit', 0], ['submit', 1], ['get', 0]]];
   expectSameOutcomes(new Toy(programs), { rules });
 });
 

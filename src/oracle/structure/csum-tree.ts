@@ -102,28 +102,28 @@ export class CsumTreeVisitor implements ItemVisitor {
 
   #verify(block: TreeBlock, slot: number, start: number, sectors: number, at: number): void {
     const chunks = this.#chunks;
-    const length = sectors * SECTOR;
     const copies = chunks.copiesAt(start);
     if (copies === 0) {
       this.#faults.item(block, slot, 'csum-outside-chunks', 'checksums for addresses that no chunk holds', start);
       return;
     }
     for (let copy = 0; copy < copies; copy++) {
-      const bytes = chunks.read(start, length, copy);
-      if (bytes === null) {
-        const what = `copy ${copy} of the data is outside the images`;
-        this.#faults.item(block, slot, 'data-unreadable', what, chunks.describe(start, copy));
-        continue;
-      }
       for (let sector = 0; sector < sectors; sector++) {
-        const expect = block.view.getUint32(at + sector * CSUM_BYTES, true);
-        const have = crc32c(bytes.subarray(sector * SECTOR, (sector + 1) * SECTOR));
-        if (have === expect) continue;
         const address = start + sector * SECTOR;
+        // One sector at a time: an image hands out whole blocks without copying them.
+        const bytes = chunks.read(address, SECTOR, copy);
+        if (bytes === null) {
+          const what = `copy ${copy} of the data at ${address} is outside the images`;
+          this.#faults.item(block, slot, 'data-unreadable', what, chunks.describe(address, copy));
+          break;
+        }
+        const expect = block.view.getUint32(at + sector * CSUM_BYTES, true);
+        const have = crc32c(bytes);
+        if (have === expect) continue;
         const what = `data at ${address} (copy ${copy}, ${chunks.describe(address, copy)}) does not match its checksum`;
         this.#faults.item(block, slot, 'data-checksum', what, hex(have), hex(expect));
       }
-      this.#faults.counts.checksummedBytes += length;
+      this.#faults.counts.checksummedBytes += sectors * SECTOR;
     }
   }
 }

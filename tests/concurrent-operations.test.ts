@@ -79,20 +79,23 @@ function* readThreeWays(fs: MountedFilesystem): Task<void> {
   }
 }
 
-test.each(Array.from({ length: 60 }, (_, i) => i + 1))('three tasks of random operations hang nothing, break no lock order and leave a clean image (seed %i)', (seed) => {
-  const random = randomStream(`${seed}`, 'concurrent-operations');
-  const race = new Race({
-    disks,
-    strategy: seededRandom({ seed: `${seed}` }),
-    tasks: [0, 1, 2].map(() => (fs) => randomTask(fs, random)),
-    afterwards: readThreeWays,
-  });
-  for (let run = 0; run < 15; run++) {
-    race.execute();
-    expect(race.world.report().locks).toEqual([]);
-    expect(race.world.report().hung).toBe(false);
-    if (run % 5 > 0 || !hasBtrfsCheck) continue;
-    const disk = race.world.devices[0]!.durable();
-    expect(btrfsCheckImage(disk.size, disk.written())).toBe('clean');
-  }
-});
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  'three tasks of random operations hang nothing, break no lock order and leave a clean image (seed %i)',
+  (seed) => {
+    const random = randomStream(`${seed}`, 'concurrent-operations');
+    const race = new Race({
+      disks,
+      strategy: seededRandom({ seed: `${seed}` }),
+      tasks: [0, 1, 2].map(() => (fs) => randomTask(fs, random)),
+      afterwards: readThreeWays,
+    });
+    for (let run = 0; run < 8; run++) {
+      race.execute();
+      expect(race.world.report().locks).toEqual([]);
+      expect(race.world.report().hung).toBe(false);
+      if (run % 4 > 0 || !hasBtrfsCheck) continue;
+      const disk = race.world.devices[0]!.durable();
+      expect(btrfsCheckImage(disk.size, disk.written())).toBe('clean');
+    }
+  },
+);

@@ -3,7 +3,6 @@ import { allFixes, type FixSet, fixesOfKernel } from '../src/fs/fixes.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import { ExhaustiveStrategy } from '../src/inject/strategies/exhaustive.ts';
 import { RandomStrategy } from '../src/inject/strategies/seeded-random.ts';
-import { btrfsCheckImage, hasBtrfsCheck } from './support/scratch-filesystem.ts';
 import { disksAfter, Race } from './support/simulated-filesystem.ts';
 
 const KIB = 1024;
@@ -16,7 +15,14 @@ const disks = disksAfter(function* (fs) {
   yield* sys.write(fs, '/file', 0, OLD, { direct: true });
 });
 
-function pair(writeStart: number, writeEnd: number, readAt: number, fixes: FixSet, strategy: ExhaustiveStrategy | RandomStrategy, decideAt?: Set<string>): Race {
+function pair(
+  writeStart: number,
+  writeEnd: number,
+  readAt: number,
+  fixes: FixSet,
+  strategy: ExhaustiveStrategy | RandomStrategy,
+  decideAt?: Set<string>,
+): Race {
   const bytes = new Uint8Array((writeEnd - writeStart) * KIB).fill(0x22);
   return new Race({
     disks,
@@ -54,11 +60,14 @@ describe('with lookup, insert, drop and insert-new as the only points', () => {
     [8, 16, 4, 0],
     [16, 32, 4, 0],
     [8, 16, 20, 0],
-  ])('a write of [%iK, %iK) and a read at %iK have 15 interleavings, of which %i break at L2 and none at L3', (start, end, at, bad) => {
-    const plain = () => new ExhaustiveStrategy({ sleepSets: false });
-    expect(explore(pair(start, end, at, fixesOfKernel('4.15'), plain(), FOUR_POINTS))).toEqual({ runs: 15, bad });
-    expect(explore(pair(start, end, at, allFixes(), plain(), FOUR_POINTS))).toEqual({ runs: 15, bad: 0 });
-  });
+  ])(
+    'a write of [%iK, %iK) and a read at %iK have 15 interleavings, of which %i break at L2 and none at L3',
+    (start, end, at, bad) => {
+      const plain = () => new ExhaustiveStrategy({ sleepSets: false });
+      expect(explore(pair(start, end, at, fixesOfKernel('4.15'), plain(), FOUR_POINTS))).toEqual({ runs: 15, bad });
+      expect(explore(pair(start, end, at, allFixes(), plain(), FOUR_POINTS))).toEqual({ runs: 15, bad: 0 });
+    },
+  );
 });
 
 test('a random walk over every effect finds the race at L2 within 1,000 runs, and never at L3', () => {

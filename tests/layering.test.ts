@@ -11,15 +11,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'src/inject': ['src/base', 'src/task', 'src/record'],
   'src/workload': ['src/base'],
   'src/oracle': ['src/base', 'src/task', 'src/record', 'src/workload', 'src/fs/format'],
-  'src/campaign': [
-    'src/base',
-    'src/task',
-    'src/record',
-    'src/fs',
-    'src/inject',
-    'src/workload',
-    'src/oracle',
-  ],
+  'src/campaign': ['src/base', 'src/task', 'src/record', 'src/fs', 'src/inject', 'src/workload', 'src/oracle'],
   'src/report': ['src/base', 'src/task', 'src/record', 'src/oracle'],
   'src/cli': ['src/base', 'src/campaign', 'src/report', 'src/workload', 'src/record'],
 };

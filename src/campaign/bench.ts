@@ -11,6 +11,7 @@ import type { BlockTable } from '../record/block-table.ts';
 import type { DiskImage } from '../record/image.ts';
 import type { OperationRecord, RunRecord, Step } from '../record/run-record.ts';
 import type { Observation } from '../task/observation.ts';
+import { resource } from '../task/resource.ts';
 import type { Task } from '../task/task.ts';
 import type { TaskHandle } from '../task/world.ts';
 import type { Workload } from '../workload/model.ts';
@@ -190,7 +191,18 @@ class Run implements ExecutionState {
     return this.mounted?.info.aborted ?? null;
   }
 
-  currentStep(): Step {
+  /** Which operations had ended when another started decides what may be read: so the two do not commute. */
+  stepOfStart(task: string): Step {
+    for (let index = 0; index < this.lists.length; index++) {
+      if (this.lists[index]!.task !== task) this.world.touch(resource('operation-history', index), 'read');
+    }
+    return this.world.step;
+  }
+
+  stepOfEnd(task: string): Step {
+    for (let index = 0; index < this.lists.length; index++) {
+      if (this.lists[index]!.task === task) this.world.touch(resource('operation-history', index), 'write');
+    }
     return this.world.step;
   }
 

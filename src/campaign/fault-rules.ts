@@ -1,21 +1,15 @@
 import type { FaultAction, FaultMatch, FaultRule } from '../inject/fault-rule.ts';
 import type { FaultEffect, FaultRule as WorkloadRule } from '../workload/model.ts';
 
-/** The world's rules for a workload's: one for each, or one for each I/O operation that it names. */
+/** The world's rules for a workload's. */
 export function rulesOf(rules: readonly WorkloadRule[], tasks: readonly string[]): FaultRule[] {
-  return rules.flatMap((rule) => {
-    const operations = rule.when.operations ?? [null];
-    return operations.map((operation) => ({
-      name: operations.length === 1 ? rule.name : `${rule.name} (${operation})`,
-      when: { ...matchOf(rule, tasks), ...(operation === null ? {} : { operation }) },
-      then: actionOf(rule.then),
-    }));
-  });
+  return rules.map((rule) => ({ name: rule.name, when: matchOf(rule, tasks), then: actionOf(rule.then) }));
 }
 
 function matchOf({ when }: WorkloadRule, tasks: readonly string[]): FaultMatch {
   return {
     ...(when.task === null ? {} : { task: tasks.includes(when.task) ? when.task : `${when.task}*` }),
+    ...(when.operations === null ? {} : { operation: when.operations }),
     ...(when.device === null ? {} : { device: when.device }),
     ...(when.physical === null ? {} : { physical: when.physical }),
     ...(when.logical === null ? {} : { logical: when.logical }),

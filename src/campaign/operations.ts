@@ -43,7 +43,9 @@ export interface ExecutionState {
   readonly operations: OperationRecord[];
   /** Handles that are open, in the order of their opening. */
   readonly handles: Handle[];
-  currentStep(): Step;
+  /** An operation of this task starts, or ends, now: laws compare these moments. */
+  stepOfStart(task: string): Step;
+  stepOfEnd(task: string): Step;
 }
 
 export function listOperations(task: string, repeat: number, operations: readonly Operation[]): OperationList {
@@ -67,7 +69,7 @@ export function* runOperations(state: ExecutionState, list: OperationList): Task
         round,
         operation: operation.kind,
         args,
-        started: state.currentStep(),
+        started: state.stepOfStart(list.task),
         ended: null,
         result: null,
       };
@@ -79,7 +81,7 @@ export function* runOperations(state: ExecutionState, list: OperationList): Task
         if (!(error instanceof FsError)) throw error;
         record.result = { error: error.code, where: error.where };
       }
-      record.ended = state.currentStep();
+      record.ended = state.stepOfEnd(list.task);
     }
   }
 }

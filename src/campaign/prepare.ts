@@ -73,26 +73,27 @@ function runSetup(
   const world = new SimulatedWorld({ devices: disks });
   const setup = new Setup(world, operations, fixes);
   world.execute(() => setup.main());
-  const failed = setup.operations.find(
-    (operation) => operation.result === null || !isAllowed(operations[operation.index]!, operation),
-  );
-  if (failed !== undefined) {
-    const { at } = operations[failed.index]!;
-    const { result } = failed;
-    const why = result === null ? 'never ended' : (result.error ?? 'ok');
-    const where = result !== null && result.error !== null ? ` (${result.where})` : '';
-    throw new SetupFailed(
-      `setup, line ${at.line}: operation ${firstIndex + failed.index + 1} (${failed.operation}) ended with ${why}${where}`,
-    );
+  for (const record of setup.operations) {
+    const operation = operations[record.index]!;
+    const problem = problemOf(operation, record);
+    if (problem === null) continue;
+    const which = `operation ${firstIndex + record.index + 1} (${record.operation})`;
+    throw new SetupFailed(`setup, line ${operation.at.line}: ${which} ${problem}`);
   }
   if (!setup.isDone) throw new SetupFailed('setup never ended');
   return world.devices.map((device) => device.durable());
 }
 
-/** A setup that is to fail somewhere says so by `expect`. */
-function isAllowed(operation: Operation, record: OperationRecord): boolean {
-  const outcome = record.result?.error ?? 'ok';
-  return operation.expect === null ? outcome === 'ok' : operation.expect.includes(outcome);
+/** Why this is not how the operation was to end; null when it is. A setup that is to fail somewhere says so. */
+function problemOf(operation: Operation, { result }: OperationRecord): string | null {
+  if (result === null) return 'never ended';
+  const outcome = result.error ?? 'ok';
+  const allowed = operation.expect ?? ['ok'];
+  if (!allowed.includes(outcome)) {
+    return `ended with ${outcome}${result.error === null ? '' : ` (${result.where})`}`;
+  }
+  if (operation.kind !== 'write' || result.error !== null || result.value === operation.length) return null;
+  return `wrote only ${result.value} of ${operation.length} bytes`;
 }
 
 class Setup implements ExecutionState {
@@ -114,7 +115,11 @@ class Setup implements ExecutionState {
     return this.mounted!;
   }
 
-  currentStep(): number {
+  stepOfStart(): number {
+    return this.world.step;
+  }
+
+  stepOfEnd(): number {
     return this.world.step;
   }
 

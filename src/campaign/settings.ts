@@ -8,7 +8,7 @@ export interface Overrides {
   readonly fixes: FixSelection | null;
   /** Of all random stages. */
   readonly seed: string | null;
-  /** Of all random stages; the bound of all exhaustive ones. */
+  /** Of all random stages. */
   readonly runs: number | null;
 }
 
@@ -61,10 +61,7 @@ function groupBySetting(workload: Workload, overrides: Overrides): SettingPlan[]
 
 function stagesOf(workload: Workload, overrides: Overrides): ExploreStage[] {
   return workload.explore.map((stage) => {
-    if (stage.strategy === 'random') {
-      return { ...stage, seed: overrides.seed ?? stage.seed, runs: overrides.runs ?? stage.runs };
-    }
-    if (stage.strategy === 'exhaustive') return { ...stage, bound: overrides.runs ?? stage.bound };
-    return stage;
+    if (stage.strategy !== 'random') return stage;
+    return { ...stage, seed: overrides.seed ?? stage.seed, runs: overrides.runs ?? stage.runs };
   });
 }

@@ -48,11 +48,7 @@ export function runCommand(end: (code: number) => void): Command {
     .option('--fixes <list>', 'switches: all, none, +name, -name; a plain list means exactly those fixes')
     .option('--kernel <release>', 'switches as this mainline kernel had them, before --fixes')
     .option('--seed <text>', 'seed of the random stages, instead of that in the workload')
-    .option(
-      '--runs <count>',
-      'executions of each random stage, and bound of the exhaustive ones',
-      countOption('--runs'),
-    )
+    .option('--runs <count>', 'executions of each random stage', countOption('--runs'))
     .option('--thorough', 'outside judges see every distinct image')
     .option('--no-outside', 'ask no outside judges (btrfs check, the kernel)')
     .option('--results <dir>', 'where to keep what was found', 'results')

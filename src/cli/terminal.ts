@@ -22,11 +22,14 @@ export function styleOf(stream: NodeJS.WriteStream, options: { readonly color: b
   };
 }
 
+const REFRESH_MS = 100;
+
 /** One line that is written over again; nothing at all where standard error is no terminal. */
 export class ProgressLine {
   private readonly stream: NodeJS.WriteStream;
   private readonly isShown: boolean;
   private isDirty = false;
+  private lastShown = Number.NEGATIVE_INFINITY;
 
   constructor(stream: NodeJS.WriteStream, options: { readonly quiet: boolean }) {
     this.stream = stream;
@@ -36,8 +39,10 @@ export class ProgressLine {
   }
 
   show(text: string): void {
-    if (!this.isShown) return;
-    const width = Math.max(20, (this.stream.columns ?? 80) - 1);
+    const now = performance.now();
+    if (!this.isShown || now - this.lastShown < REFRESH_MS) return;
+    this.lastShown = now;
+    const width = Math.max(20, (this.stream.columns || 80) - 1);
     this.stream.write(`\r\x1b[K${text.length > width ? `${text.slice(0, width - 1)}…` : text}`);
     this.isDirty = true;
   }

@@ -59,6 +59,12 @@ export class MountedFilesystem {
     return file;
   }
 
+  /** The open file was told of that many failed writes. */
+  noteErrorsSeen(file: OpenFile, count: number): void {
+    this.touchTable('write');
+    file.errorsSeen = count;
+  }
+
   get openCount(): number {
     this.touchTable('read');
     return this.table.filter((file) => file !== null).length;

@@ -222,7 +222,7 @@ export function* fsync(fs: MountedFilesystem, target: FileTarget): Task<void> {
     yield* syncFile(fs.files, inode, seen);
   } finally {
     const told = inode.reportWriteErrors();
-    if (file !== null) file.errorsSeen = told;
+    if (file !== null) fs.noteErrorsSeen(file, told);
     fs.files.inodes.put(inode);
   }
   yield* evictDoomed(fs.files);
@@ -289,9 +289,7 @@ export function* readdir(fs: MountedFilesystem, path: Path): Task<Uint8Array[]> 
 /** The inode behind a path or handle, held for the caller. */
 function* hold(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
   if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target));
-  const { inode } = fs.openFile(target);
-  inode.references++;
-  return inode;
+  return fs.files.inodes.hold(fs.openFile(target).inode);
 }
 
 function openFileOf(fs: MountedFilesystem, target: FileTarget): OpenFile | null {
@@ -304,5 +302,6 @@ function checkRegular(inode: Inode, what: string): void {
 }
 
 function checkOffset(value: number, what: string): void {
-  if (value < 0 || !Number.isSafeInteger(value)) throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
+  if (value < 0 || !Number.isSafeInteger(value))
+    throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
 }

@@ -20,7 +20,7 @@ export interface FaultRule {
 export interface FaultMatch {
   /** The task that makes the effect, by name; a `*` at the end stands for any rest. */
   readonly task?: string;
-  readonly operation?: IoOperation;
+  readonly operation?: IoOperation | readonly IoOperation[];
   /** Device index, from 0. */
   readonly device?: number;
   /** Bytes on the device; requests that overlap it match. */

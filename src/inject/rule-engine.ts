@@ -144,7 +144,7 @@ function selectsOccurrence(occurrence: FaultRule['when']['occurrence'], nth: num
 
 function selectsIo({ when }: FaultRule, device: number, request: IoRequest): boolean {
   const { operation, offset, length, purpose, logical } = request;
-  if (when.operation !== undefined && when.operation !== operation) return false;
+  if (when.operation !== undefined && when.operation !== operation && !when.operation.includes(operation)) return false;
   if (when.device !== undefined && when.device !== device) return false;
   if (when.purpose !== undefined && when.purpose !== purpose.kind) return false;
   if (when.tree !== undefined && !(purpose.kind === 'tree-block' && purpose.tree === when.tree)) return false;

@@ -590,12 +590,12 @@ export class Scheduler implements WorldView {
     if (this.rules !== null && !this.holds.isEmpty) this.holds.releaseDue();
   }
 
-  private runAway(): never {
+  /** Throwing here would let a retry loop of the engine catch it: instead nobody is ever chosen again. */
+  private runAway(): void {
     const alive = this.tasksAlive().map((task) => `${task.name}: ${task.effect} ${task.place}`);
     const error = new AssertionFailure('a run ends within its limit of steps', { limit: this.stepLimit, tasks: alive });
-    this.failure = { error };
+    this.failure ??= { error };
     this.isEnded = true;
-    throw error;
   }
 
   private mix(what: number, where: number): void {
@@ -655,6 +655,7 @@ export class Scheduler implements WorldView {
 
   /** True when the running task, having announced its effect, goes on at once. */
   private passes(task: SimulatedTask): boolean {
+    if (this.isEnded) return this.yieldTo();
     if (!this.isExploring) return true;
     if (this.decisionPoints === null) {
       if (this.choices.length === 1 && !this.asksAlways) return true;

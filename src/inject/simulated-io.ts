@@ -35,12 +35,7 @@ export class SimulatedIo implements Choice, PendingIo, Waitable {
   /** The next in an order that a rule chose: may complete only after this one. */
   followedBy: SimulatedIo | null = null;
 
-  constructor(
-    device: SimulatedDevice,
-    request: IoRequest,
-    submitter: SimulatedTask,
-    completed: number,
-  ) {
+  constructor(device: SimulatedDevice, request: IoRequest, submitter: SimulatedTask, completed: number) {
     this.device = device;
     this.request = request;
     this.submitter = submitter;

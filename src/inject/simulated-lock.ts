@@ -92,9 +92,9 @@ export abstract class SimulatedLock {
         i++;
         continue;
       }
+      this.scheduler.wake(waiter.task);
       removeFrom(this.waiters, waiter);
       this.give(waiter);
-      this.scheduler.wake(waiter.task);
     }
   }
 }

@@ -30,6 +30,7 @@ export const RESOURCE_KINDS = [
   'file-table',
   'directory',
   'failure-site',
+  'operation-history',
   'test',
 ] as const;
 

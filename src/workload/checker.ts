@@ -8,6 +8,9 @@ import type { SourceText } from './source-text.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** Problems of one file that are listed; a file with more is not a workload. */
+export const PROBLEMS_MAX = 200;
+
 /** What became of one part of the file. */
 export interface Part<T> {
   readonly data: T;
@@ -37,7 +40,7 @@ export class Checker {
 
   add(problem: Problem): void {
     const id = `${problem.start} ${problem.end} ${problem.message}`;
-    if (this.seen.has(id)) return;
+    if (this.seen.has(id) || this.problems.length >= PROBLEMS_MAX) return;
     this.seen.add(id);
     this.problems.push(problem);
   }
@@ -48,7 +51,7 @@ export class Checker {
     at: { readonly start: number; readonly end: number },
     hint: string | null = null,
   ): void {
-    this.add(this.source.problem(code, message, at.start, at.end, hint));
+    if (this.problems.length < PROBLEMS_MAX) this.add(this.source.problem(code, message, at.start, at.end, hint));
   }
 
   /** At the value of `path` inside `node`, or at the nearest part around it. Silent where a problem is on record. */

@@ -11,7 +11,7 @@ import { describeValue } from './located.ts';
 import type { FixSetting, TaskScript, Workload } from './model.ts';
 import { nearestWord, suggest } from './nearest.ts';
 import type { Problem } from './problem.ts';
-import { PROBLEMS_MAX, readYaml } from './read-yaml.ts';
+import { readYaml } from './read-yaml.ts';
 import { NAME_PATTERN } from './scalars.ts';
 import { REPEATED_TASK, TOP, WORKLOAD_KEYS } from './schema.ts';
 import { SourceText } from './source-text.ts';
@@ -28,12 +28,14 @@ export type ParseResult =
   | { readonly workload: Workload; readonly problems?: never }
   | { readonly problems: readonly Problem[]; readonly workload?: never };
 
+/** The name under which operations of setup are recorded. */
+const SETUP_TASK = 'setup';
 const TASKS_MAX = 64;
 const OPERATIONS_MAX = 100_000;
 
 /**
  * Text of a workload file to a workload that can be run. Every reference is resolved against the vocabulary and all
- * that cannot work is found here, before anything runs: the problems come all at once, the first 200 of them.
+ * that cannot work is found here, before anything runs: the problems come all at once (of hopeless files, 200 of them).
  */
 export function parseWorkload(text: string, context: ParseContext): ParseResult {
   const source = new SourceText(text, context.file);
@@ -42,7 +44,7 @@ export function parseWorkload(text: string, context: ParseContext): ParseResult 
   for (const problem of yaml.problems) checker.add(problem);
   const workload = yaml.root === null ? null : checkWorkload(checker, yaml.root, context);
   if (workload !== null && !checker.hasProblems) return { workload };
-  return { problems: checker.sorted().slice(0, PROBLEMS_MAX) };
+  return { problems: checker.sorted() };
 }
 
 function checkWorkload(checker: Checker, root: Located, context: ParseContext): Workload | null {
@@ -54,7 +56,8 @@ function checkWorkload(checker: Checker, root: Located, context: ParseContext): 
   const fixes = checkFixes(checker, part('fixes'), { base: allOn(vocabulary.fixes), fixes: vocabulary.fixes });
   const capacity = filesystem.isSound ? filesystem.settings.devices.reduce((sum, size) => sum + size, 0) : null;
   const setup = checkSetup(checker, part('setup'), capacity);
-  const tasks = checkTasks(checker, root, capacity);
+  const tasks = checkTasks(checker, root, { capacity, vocabulary });
+  checkMarks(checker, tasks, vocabulary);
   checkNames(checker, setup, tasks);
   const known = knownNames(vocabulary, root, tasks);
   const ruleList = listAt(checker, root, 'inject', 'rules');
@@ -145,7 +148,13 @@ interface CheckedTask {
   readonly list: OperationList;
 }
 
-function checkTasks(checker: Checker, root: Located, capacity: number | null): readonly CheckedTask[] {
+function checkTasks(
+  checker: Checker,
+  root: Located,
+  context: { readonly capacity: number | null; readonly vocabulary: Vocabulary },
+): readonly CheckedTask[] {
+  const { capacity, vocabulary } = context;
+  const reserved = [SETUP_TASK, ...(vocabulary.engineTasks ?? [])];
   const entry = root.entries.get('tasks');
   if (entry === undefined) {
     const isMisspelled = [...root.entries.keys()].some(
@@ -192,6 +201,15 @@ function checkTasks(checker: Checker, root: Located, capacity: number | null): r
         'value',
         `${describeValue(name)} is no name for a task`,
         'names are letters, digits and dashes, beginning with a letter',
+      );
+    }
+    if (reserved.includes(name)) {
+      checker.reportKey(
+        node,
+        name,
+        'contradiction',
+        `tasks of the bench itself are called ${name}`,
+        'choose another name',
       );
     }
     return checkTask(checker, { name, node: task.node, capacity, key: { start: task.keyStart, end: task.keyEnd } });
@@ -272,6 +290,15 @@ function checkTaskKeys(checker: Checker, node: Located, what: string): number {
 function suggestTaskKey(name: string): string {
   const hint = suggest(name, TASK_KEYS);
   return hint ?? 'a task is a list of operations, or "repeat" and "do"';
+}
+
+/** A mark must not pass for a point of the engine. */
+function checkMarks(checker: Checker, tasks: readonly CheckedTask[], vocabulary: Vocabulary): void {
+  for (const { operation, node } of tasks.flatMap((task) => task.list.operations)) {
+    if (operation.kind !== 'mark' || !vocabulary.points.includes(operation.point)) continue;
+    const message = `a point of the engine is called ${operation.point}`;
+    checker.reportAt(node, ['mark'], 'contradiction', message, 'choose another name');
+  }
 }
 
 function checkNames(checker: Checker, setup: OperationList | null, tasks: readonly CheckedTask[]): void {

@@ -537,3 +537,21 @@ test('counts cannot contradict themselves or the bound of their stage', () => {
     '8 "0" contradiction: a violation needs at least one violating execution; say verdict: clean',
   ]);
 });
+
+test('tasks and marks do not take the names of others', () => {
+  expect(problemsOf('tasks:\n  setup: [ sync ]\n  writeback: [ mark: commit-start ]\n')).toEqual([
+    '2 "setup" contradiction: tasks of the bench itself are called setup; choose another name',
+    '3 "writeback" contradiction: tasks of the bench itself are called writeback; choose another name',
+    '3 "commit-start" contradiction: a point of the engine is called commit-start; choose another name',
+  ]);
+});
+
+test('line ends of any kind leave positions as they are', () => {
+  const text = 'tasks:\n  t:\n    - write: { file: /f, ofset: 8K, length: 4K }\nsetup: [ create: /f ]\n';
+  expect(problemsOf(text.replaceAll('\n', '\r\n'))).toEqual(problemsOf(text));
+});
+
+test('a hopeless file is refused quickly', () => {
+  const text = `tasks: { t: [ ${Array(4000).fill('{ wriet: { file: /f } }').join(', ')} ] }`;
+  expect(problemsOf(text)).toHaveLength(200);
+});

@@ -21,8 +21,8 @@ const NESTING_MAX = 64;
 const SCANNED_NESTING_MAX = 1000;
 /** Parts that aliases may add to a file. */
 const ALIAS_PARTS_MAX = 10_000;
-/** Problems of one file that are listed; a file with more is not a workload. */
-export const PROBLEMS_MAX = 200;
+/** So many are enough to say that a file is no YAML. */
+const PROBLEMS_MAX = 200;
 
 export interface YamlResult {
   /** Null when the text has no usable structure; `problems` then says why. */
@@ -341,7 +341,7 @@ class Reader {
   }
 
   private report(code: ProblemCode, message: string, start: number, end: number, hint: string | null = null): void {
-    this.problems.push(this.source.problem(code, message, start, end, hint));
+    if (this.problems.length < PROBLEMS_MAX) this.problems.push(this.source.problem(code, message, start, end, hint));
   }
 }
 

@@ -24,7 +24,7 @@ export class SourceText {
       if (this.lineStarts[middle]! <= at) low = middle;
       else high = middle - 1;
     }
-    return { line: low + 1, column: [...this.text.slice(this.lineStarts[low]!, at)].length + 1 };
+    return { line: low + 1, column: charactersIn(this.text, this.lineStarts[low]!, at) + 1 };
   }
 
   /** The line's text without its end, control characters made visible; a byte order mark counts as one character. */
@@ -39,32 +39,50 @@ export class SourceText {
     const from = Math.max(0, Math.min(start, this.text.length));
     const to = Math.max(from, Math.min(end, this.text.length));
     const { line, column } = this.positionOf(from);
-    const frame = this.frame(line, column, [...this.text.slice(from, to).split('\n')[0]!].length);
+    const frame = this.frame(line, from, to);
     return { code, message: printable(message), file: this.file, line, column, start: from, end: to, hint, frame };
   }
 
   /** `12 | text` and a line of carets below; long lines are cut around the place. */
-  private frame(line: number, column: number, width: number): string {
-    const characters = [...this.line(line)];
-    const first = column <= FRAME_WIDTH_MAX ? 0 : column - 1 - FRAME_LEAD;
-    const shown = characters.slice(first, first + FRAME_WIDTH_MAX);
-    const before = first > 0 ? '…' : '';
-    const after = first + FRAME_WIDTH_MAX < characters.length ? '…' : '';
-    const lead = shown.slice(0, column - 1 - first).map((character) => ' '.repeat(columnsOf(character)));
-    const marked = shown.slice(column - 1 - first, column - 1 - first + Math.max(1, width));
+  private frame(line: number, from: number, to: number): string {
+    const start = this.lineStarts[line - 1]!;
+    const next = this.lineStarts[line];
+    const end = next === undefined ? this.text.length : next - 1;
+    const isCut = from - start > FRAME_WIDTH_MAX;
+    const first = isCut ? from - FRAME_LEAD : start;
+    const last = Math.min(end, first + FRAME_WIDTH_MAX);
+    const before = isCut ? '…' : '';
+    const after = last < end ? '…' : '';
+    const shown = printable(this.text.slice(first, last).replace(/\r$/, ''));
+    const lead = printable(this.text.slice(first, from));
     const carets = '^'.repeat(
-      Math.max(
-        1,
-        marked.reduce((sum, character) => sum + columnsOf(character), 0),
-      ),
+      Math.max(1, columnsOfText(printable(this.text.slice(from, Math.min(to, last)).replace(/\r$/, '')))),
     );
     const number = String(line);
-    return `${number} | ${before}${shown.join('')}${after}\n${' '.repeat(number.length)} | ${' '.repeat(before.length)}${lead.join('')}${carets}`;
+    const indent = ' '.repeat(before.length + columnsOfText(lead));
+    return `${number} | ${before}${shown}${after}\n${' '.repeat(number.length)} | ${indent}${carets}`;
   }
 }
 
 const FRAME_WIDTH_MAX = 110;
 const FRAME_LEAD = 60;
+
+/** Characters in [from, to), a surrogate pair being one. */
+function charactersIn(text: string, from: number, to: number): number {
+  let count = 0;
+  for (let at = from; at < to; at++) {
+    const unit = text.charCodeAt(at);
+    const isSecondHalf = unit >= 0xdc00 && unit <= 0xdfff && at > from && (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
+    if (!isSecondHalf) count++;
+  }
+  return count;
+}
+
+function columnsOfText(text: string): number {
+  let columns = 0;
+  for (const character of text) columns += columnsOf(character);
+  return columns;
+}
 
 /** Tabs become one space, other control characters a picture, lone surrogates the replacement character. */
 export function printable(text: string): string {

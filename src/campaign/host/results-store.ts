@@ -27,7 +27,7 @@ export class ResultsStore {
   constructor(folder: string) {
     this.folder = resolve(folder);
     try {
-      mkdirSync(this.folder, { recursive: true });
+      makeFolder(this.folder);
       accessSync(this.folder, constants.W_OK | constants.X_OK);
       const probe = join(this.folder, `.probe-${process.pid}`);
       mkdirSync(probe);
@@ -53,6 +53,13 @@ export class ResultsStore {
     await mkdir(hidden, { recursive: true });
     return new PendingRun(hidden, join(this.folder, runId));
   }
+}
+
+/** With its parents, step by step: Node's recursive form never returns where ENOENT answers mkdir, as in /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+  mkdirSync(folder);
 }
 
 /** The files of one run before they appear. Paths are relative, `/`-separated. */

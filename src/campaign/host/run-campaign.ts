@@ -62,6 +62,7 @@ export async function runCampaign(
     ),
   );
   const judging = new OutsideJudging(budget);
+  options.signal?.addEventListener('abort', () => judging.stop(), { once: true });
   const times: ExplorationTimes[] = [];
   for (const [index, exploration] of explorations.entries()) {
     if (options.signal?.aborted) break;
@@ -69,7 +70,6 @@ export async function runCampaign(
     times.push(await explore(exploration, judging, options.signal, report));
     options.onSetting?.(index + 1, explorations.length);
   }
-  if (options.signal?.aborted) judging.stop();
   const images = new Set(explorations.flatMap((exploration) => [...exploration.fingerprints]));
   const { counts, reasons } = await judging.finish(images.size);
   const isInterrupted = options.signal?.aborted === true && !explorations.every((exploration) => exploration.isDone);

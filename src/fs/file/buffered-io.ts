@@ -4,8 +4,8 @@ import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import { commitTransaction } from '../transaction/commit.ts';
 import { readVerified } from './data-checksum.ts';
-import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { ExtentMap } from './extent-map.ts';
+import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
 import { checkWriteEnd, zerosUpTo } from './file-limits.ts';
 import type { Files } from './files.ts';
@@ -68,7 +68,7 @@ function* readPage(files: Files, inode: Inode, index: number): Task<Page> {
       const data = yield* readMapped(files, inode, map, start);
       bytes.set(data.subarray(0, used));
     } finally {
-      putExtentMap(map);
+      putExtentMap(inode, map);
     }
   }
   return inode.pages.add(index, bytes);
@@ -111,8 +111,7 @@ export function* bufferedWrite(files: Files, inode: Inode, offset: number | null
 }
 
 function spawnWriteback(files: Files, inode: Inode): void {
-  inode.references++;
-  files.world.spawn(`writeback ${inode.number}`, writeBackFile(files, inode));
+  files.world.spawn(`writeback ${inode.number}`, writeBackFile(files, files.inodes.hold(inode)));
 }
 
 function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
@@ -181,7 +180,7 @@ export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task
     if (page?.isDirty !== true) {
       const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
       const isHole = map.isHole;
-      putExtentMap(map);
+      putExtentMap(inode, map);
       if (isHole) return;
       page ??= yield* readPage(files, inode, index);
     }

@@ -2,7 +2,14 @@ import { viewOf } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { dirTypeOfMode } from '../format/directory.ts';
-import { INODE_ITEM_SIZE, INODE_TIME_AT, MODE_TYPE, setInodeGeneration, setInodeMode, setInodeNlink } from '../format/inode.ts';
+import {
+  INODE_ITEM_SIZE,
+  INODE_TIME_AT,
+  MODE_TYPE,
+  setInodeGeneration,
+  setInodeMode,
+  setInodeNlink,
+} from '../format/inode.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import { writeNanoseconds } from '../format/timestamp.ts';
 import { abortTransaction } from '../transaction/abort.ts';
@@ -63,7 +70,8 @@ function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: num
     files.inodes.add(inode);
     return inode;
   } catch (error) {
-    if (error instanceof FsError) abortTransaction(files.fs, error.code, `creation in directory inode ${directory.number}`);
+    if (error instanceof FsError)
+      abortTransaction(files.fs, error.code, `creation in directory inode ${directory.number}`);
     throw error;
   } finally {
     leaveTransaction(handle);

@@ -5,8 +5,8 @@ import { FsError } from '../errors.ts';
 import { checksumAt, dataChecksum } from '../format/checksum.ts';
 import { lookupChecksums } from '../transaction/checksums.ts';
 import { mirrorCount, readMirror } from '../volume/volume.ts';
-import type { Files } from './files.ts';
 import { DATA } from './file-limits.ts';
+import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 
 /** One CRC-32C per sector. */

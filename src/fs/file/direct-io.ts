@@ -6,14 +6,14 @@ import { FsError } from '../errors.ts';
 import { reserveDataExtent } from '../space/data-reservation.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
-import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { ExtentMap } from './extent-map.ts';
+import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
-import type { Files } from './files.ts';
 import { checkWriteEnd, DATA, zerosUpTo } from './file-limits.ts';
+import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { OrderedExtent } from './ordered-extent.ts';
 import { finishOrderedExtent, waitForOrderedExtent } from './ordered-completion.ts';
+import { OrderedExtent } from './ordered-extent.ts';
 import { PAGE_SIZE } from './page-cache.ts';
 import { flushRange } from './writeback.ts';
 
@@ -89,7 +89,7 @@ function* readSector(files: Files, inode: Inode, at: number): Task<Uint8Array> {
     try {
       logical = addressIn(inode, map, at);
     } finally {
-      putExtentMap(map);
+      putExtentMap(inode, map);
     }
     if (logical >= 0) return yield* readVerified(files, inode, logical, SECTOR_SIZE);
     if (logical === IN_ITEM) return padded((yield* readInlineData(files, inode)) ?? NOTHING);
@@ -115,7 +115,10 @@ function addressIn(inode: Inode, map: ExtentMap, at: number): number {
   inode.touchMaps();
   if (map.end <= at) {
     const range = `[${map.start}, ${map.end})`;
-    throw new FsError('EUCLEAN', `the extent map ${range} of inode ${inode.number} ends before the ${at} it was asked for`);
+    throw new FsError(
+      'EUCLEAN',
+      `the extent map ${range} of inode ${inode.number} ends before the ${at} it was asked for`,
+    );
   }
   if (map.isHole || map.isPrealloc) return NOWHERE;
   if (!map.isReal) return IN_ITEM;
@@ -186,7 +189,7 @@ function* mapNewExtent(files: Files, inode: Inode, start: number, length: number
   try {
     // The old place of the data decides nothing while all writes copy, but the kernel asks here too.
     const old = yield* getExtentMap(files, inode, start, length, false);
-    putExtentMap(old);
+    putExtentMap(inode, old);
     const reserved = yield* reserveDataExtent(files.fs, length, SECTOR_SIZE);
     yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
     const ordered = new OrderedExtent(start, reserved.length, reserved.logical, true);

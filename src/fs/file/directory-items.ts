@@ -11,7 +11,7 @@ import {
   nameHash,
 } from '../format/directory.ts';
 import { decodeInodeRefs, encodeInodeRefs } from '../format/inode.ts';
-import { type Key, KEY_TYPE } from '../format/key.ts';
+import { KEY_TYPE, type Key } from '../format/key.ts';
 import { ITEM_SIZE, leafCapacity } from '../format/tree-block.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
@@ -147,12 +147,7 @@ function* appendToItem(
 }
 
 /** Takes a name away from `inode`: the reverse of `addName`. Throws EUCLEAN when its items are not all there. */
-export function* removeName(
-  cursor: ChangeCursor,
-  directory: Inode,
-  name: Uint8Array,
-  inode: InodeNumber,
-): Task<void> {
+export function* removeName(cursor: ChangeCursor, directory: Inode, name: Uint8Array, inode: InodeNumber): Task<void> {
   const index = yield* removeReference(cursor, directory, name, inode);
   yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, index);
   if (!cursor.found) throw missing('DIR_INDEX', directory, name);
@@ -166,12 +161,7 @@ export function* removeName(
 }
 
 /** Removes the name from the INODE_REF item; returns its index. */
-function* removeReference(
-  cursor: ChangeCursor,
-  directory: Inode,
-  name: Uint8Array,
-  inode: InodeNumber,
-): Task<number> {
+function* removeReference(cursor: ChangeCursor, directory: Inode, name: Uint8Array, inode: InodeNumber): Task<number> {
   yield* cursor.seek(inode, KEY_TYPE.INODE_REF, directory.number);
   if (!cursor.found) throw missing('INODE_REF', directory, name);
   const refs = decodeInodeRefs(cursor.data);

@@ -1,9 +1,9 @@
+import { EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import { ExtentMap, FILE_OFFSET_LIMIT, GENERATION_IN_FLIGHT, LOGGING, PINNED } from './extent-map.ts';
 import { type ExtentMapTree, logWhole, takeFilling } from './extent-map-tree.ts';
-import { readExtentMap } from './file-extent-items.ts';
+import { listExtentItems, readExtentMap } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 
@@ -33,6 +33,7 @@ export function* getExtentMap(
   lookup.release();
   if (cached !== null) {
     yield* files.world.point('extent-map-insert', inode.mapsId);
+    inode.touchMaps();
     observeReturned(files, inode, start, cached);
     return cached;
   }
@@ -62,8 +63,9 @@ function usableMap(map: ExtentMap | null, start: number, ignoreInline: boolean):
   return ignoreInline && map.blockStart === EXTENT_MAP_INLINE ? null : map;
 }
 
-/** Ends the caller's hold on a map. */
-export function putExtentMap(map: ExtentMap): void {
+/** Ends the caller's hold on a map. Holds come and go in any order, but not around a merge, which asks for them. */
+export function putExtentMap(inode: Inode, map: ExtentMap): void {
+  inode.touchMaps();
   map.references--;
 }
 
@@ -88,7 +90,7 @@ export function* insertNewExtentMap(
     held.release();
     if (isIn) break;
   }
-  putExtentMap(map);
+  putExtentMap(inode, map);
 }
 
 /** Drops [start, end) from the maps, splitting those that reach beyond it; `end` may be `FILE_OFFSET_LIMIT`. */
@@ -124,7 +126,7 @@ export function* unpinExtentMap(
     const wasFilling = takeFilling(map);
     yield* mergeInSteps(files, inode, maps, map);
     if (wasFilling) logWhole(map);
-    putExtentMap(map);
+    putExtentMap(inode, map);
   }
   observeMaps(files, inode);
   held.release();
@@ -141,7 +143,7 @@ export function* settleModifiedMaps(files: Files, inode: Inode): Task<void> {
   for (const map of taken) {
     map.flags &= ~LOGGING;
     if (map.isInTree) yield* mergeInSteps(files, inode, maps, map);
-    putExtentMap(map);
+    putExtentMap(inode, map);
   }
   if (taken.length > 0) observeMaps(files, inode);
   held.release();
@@ -159,8 +161,16 @@ function* mergeInSteps(files: Files, inode: Inode, maps: ExtentMapTree, map: Ext
   maps.mergeWithSuccessor(map);
 }
 
-/** Drops what nobody needs: maps that are neither pinned nor modified nor held. */
+/**
+ * Drops what is on disk and can be read again: extent item by extent item, around the pinned maps of writes in flight,
+ * which is how relocation drops maps; then what lies between the items. Takes no file range, as the kernel's shrinker.
+ */
 export function* shrinkExtentMaps(files: Files, inode: Inode): Task<void> {
+  if (inode.readMaps().maps.length === 0) return;
+  const items = yield* listExtentItems(files, inode);
+  // A modified map may go too: a fast fsync could no longer find it.
+  if (inode.readMaps().modifiedMaps.length > 0) inode.changeMaps().needsFullSync = true;
+  for (const [start, end] of items) yield* dropExtentMaps(files, inode, start, end, true);
   const held = yield* inode.mapsLock.acquire('exclusive');
   if (inode.changeMaps().shrink() > 0) observeMaps(files, inode);
   held.release();
@@ -190,5 +200,5 @@ function addOverlap(maps: ExtentMapTree): void {
   const { start, length, blockStart } = first;
   const copy = new ExtentMap({ start, length, blockStart });
   maps.insertUnchecked(copy);
-  putExtentMap(copy);
+  copy.references--;
 }

@@ -55,7 +55,13 @@ function faultsAt(level: ResolutionLevel, sameItem: boolean): { situation: strin
     const at = itemStart + random.below(length) * UNIT;
     const existing = tree.search(at);
     const situation =
-      existing === null || at >= existing.end ? 'after' : at < existing.start ? 'before' : at === existing.start ? 'at start' : 'inside';
+      existing === null || at >= existing.end
+        ? 'after'
+        : at < existing.start
+          ? 'before'
+          : at === existing.start
+            ? 'at start'
+            : 'inside';
     const found = fault(tree, tree.addOrResolve(candidate, at), at);
     // The old block length rule is another bug, with its own switch.
     if (found !== null && !(level < 3 && found === 'bad block length')) faults.push({ situation, fault: found });

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
-import {
-  COMPRESSED,
-  ExtentMap,
-  FILE_OFFSET_LIMIT,
-  FILLING,
-  LOGGING,
-  MERGED,
-  PINNED,
-  PREALLOC,
-} from './extent-map.ts';
+import { COMPRESSED, ExtentMap, FILE_OFFSET_LIMIT, FILLING, LOGGING, MERGED, PINNED, PREALLOC } from './extent-map.ts';
 import { type ExtentMapRules, FIXED_EXTENT_MAP_RULES, type ResolutionLevel } from './extent-map-rules.ts';
 import { ExtentMapTree } from './extent-map-tree.ts';
 
@@ -24,7 +15,14 @@ interface Row {
   readonly generation?: number;
 }
 
-const FLAG_OF: Readonly<Record<string, number>> = { P: PINNED, C: COMPRESSED, U: PREALLOC, L: LOGGING, F: FILLING, G: MERGED };
+const FLAG_OF: Readonly<Record<string, number>> = {
+  P: PINNED,
+  C: COMPRESSED,
+  U: PREALLOC,
+  L: LOGGING,
+  F: FILLING,
+  G: MERGED,
+};
 
 function mapOf({ at: [start, end, address], flags = '', blockLength, original, generation }: Row): ExtentMap {
   return new ExtentMap({
@@ -343,11 +341,7 @@ test('an open range drops to the end, and keeps pinned maps only when told to', 
   expect(showTree(other)).toBe('');
 });
 
-const AROUND_PINNED: readonly Row[] = [
-  { at: [0, 16, 100], flags: 'P' },
-  { at: [16, 48, 200] },
-  { at: [48, 64, 300] },
-];
+const AROUND_PINNED: readonly Row[] = [{ at: [0, 16, 100], flags: 'P' }, { at: [16, 48, 200] }, { at: [48, 64, 300] }];
 
 test('dropping around a pinned map keeps the end of the range', () => {
   const tree = treeOf(AROUND_PINNED);
@@ -393,13 +387,28 @@ const MERGES: readonly Merge[] = [
   { name: 'next compressed', previous: { at: [0, 4, 100] }, next: { at: [4, 8, 104], flags: 'C' }, merged: false },
   { name: 'previous pinned', previous: { at: [0, 4, 100], flags: 'P' }, next: { at: [4, 8, 104] }, merged: false },
   { name: 'next pinned', previous: { at: [0, 4, 100] }, next: { at: [4, 8, 104], flags: 'P' }, merged: false },
-  { name: 'both pinned', previous: { at: [0, 4, 100], flags: 'P' }, next: { at: [4, 8, 104], flags: 'P' }, merged: false },
-  { name: 'previous being logged', previous: { at: [0, 4, 100], flags: 'L' }, next: { at: [4, 8, 104] }, merged: false },
+  {
+    name: 'both pinned',
+    previous: { at: [0, 4, 100], flags: 'P' },
+    next: { at: [4, 8, 104], flags: 'P' },
+    merged: false,
+  },
+  {
+    name: 'previous being logged',
+    previous: { at: [0, 4, 100], flags: 'L' },
+    next: { at: [4, 8, 104] },
+    merged: false,
+  },
   { name: 'next being logged', previous: { at: [0, 4, 100] }, next: { at: [4, 8, 104], flags: 'L' }, merged: false },
   { name: 'previous modified', previous: { at: [0, 4, 100], flags: 'M' }, next: { at: [4, 8, 104] }, merged: false },
   { name: 'next modified', previous: { at: [0, 4, 100] }, next: { at: [4, 8, 104], flags: 'M' }, merged: false },
   { name: 'one preallocated', previous: { at: [0, 4, 100], flags: 'U' }, next: { at: [4, 8, 104] }, merged: false },
-  { name: 'both preallocated', previous: { at: [0, 4, 100], flags: 'U' }, next: { at: [4, 8, 104], flags: 'U' }, merged: true },
+  {
+    name: 'both preallocated',
+    previous: { at: [0, 4, 100], flags: 'U' },
+    next: { at: [4, 8, 104], flags: 'U' },
+    merged: true,
+  },
   { name: 'two holes', previous: { at: [0, 4, EXTENT_MAP_HOLE] }, next: { at: [4, 8, EXTENT_MAP_HOLE] }, merged: true },
   { name: 'hole and extent', previous: { at: [0, 4, EXTENT_MAP_HOLE] }, next: { at: [4, 8, 104] }, merged: false },
   { name: 'extent and hole', previous: { at: [0, 4, 100] }, next: { at: [4, 8, EXTENT_MAP_HOLE] }, merged: false },
@@ -469,7 +478,10 @@ test('a write into a preallocated extent is logged whole after it merged', () =>
 });
 
 test('maps that were logged leave the modified list and merge when the log is done', () => {
-  const tree = treeOf([{ at: [0, 4, 100], flags: 'M' }, { at: [4, 8, 104], flags: 'M' }]);
+  const tree = treeOf([
+    { at: [0, 4, 100], flags: 'M' },
+    { at: [4, 8, 104], flags: 'M' },
+  ]);
   const logged = tree.takeModifiedForLogging();
   expect(tree.modifiedMaps).toHaveLength(0);
   for (const map of logged) {

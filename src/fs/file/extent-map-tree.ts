@@ -1,7 +1,7 @@
 import {
   COMPRESSED,
+  type ExtentMap,
   endOfMap,
-  ExtentMap,
   FILE_OFFSET_LIMIT,
   FILLING,
   LOGGING,
@@ -9,6 +9,7 @@ import {
   PINNED,
   wrapUnsigned,
 } from './extent-map.ts';
+import { leftPiece, rightPiece, uniteDisk } from './extent-map-pieces.ts';
 import type { ExtentMapRules } from './extent-map-rules.ts';
 
 /** Flags that forbid merging, whichever of the two maps has one. */
@@ -259,7 +260,9 @@ export class ExtentMapTree {
 
   /** Drops maps that nobody needs: neither pinned, nor being logged, nor modified, nor held. Returns how many went. */
   shrink(): number {
-    const needless = this.sorted.filter((map) => (map.flags & (PINNED | LOGGING)) === 0 && !map.isModified && map.references === 1);
+    const needless = this.sorted.filter(
+      (map) => (map.flags & (PINNED | LOGGING)) === 0 && !map.isModified && map.references === 1,
+    );
     for (const map of needless) this.remove(map);
     return needless.length;
   }
@@ -277,7 +280,10 @@ export class ExtentMapTree {
    * modified; where no piece can be allocated the whole map goes.
    */
   drop(start: number, end: number, skipPinned: boolean, mayAllocate: MayAllocate = always): void {
-    if (start === 0 && end >= FILE_OFFSET_LIMIT && !skipPinned) return this.clear();
+    if (start === 0 && end >= FILE_OFFSET_LIMIT && !skipPinned) {
+      this.clear();
+      return;
+    }
     const length = end - start;
     // The open range has no end to get wrong.
     const fault = end >= FILE_OFFSET_LIMIT ? null : this.rules.skipPinnedFault;
@@ -385,59 +391,6 @@ export function takeFilling(map: ExtentMap): boolean {
 export function logWhole(map: ExtentMap): void {
   map.modStart = map.start;
   map.modLength = map.length;
-}
-
-function leftPiece(map: ExtentMap, end: number, flags: number): ExtentMap {
-  const length = end - map.start;
-  if (!map.isReal) return virtualPiece(map, map.start, length, flags);
-  const blockLength = map.isCompressed ? map.blockLength : length;
-  return realPiece(map, map.start, length, map.blockStart, blockLength, flags, blockLength);
-}
-
-function rightPiece(map: ExtentMap, start: number, mapEnd: number, flags: number): ExtentMap {
-  const length = wrapUnsigned(mapEnd - start);
-  if (!map.isReal) return virtualPiece(map, start, length, flags);
-  if (map.isCompressed) return realPiece(map, start, length, map.blockStart, map.blockLength, flags, map.blockLength);
-  return realPiece(map, start, length, map.blockStart + (start - map.start), length, flags, map.blockLength);
-}
-
-function virtualPiece(map: ExtentMap, start: number, length: number, flags: number): ExtentMap {
-  const { blockStart, generation } = map;
-  return new ExtentMap({ start, length, blockStart, blockLength: 0, ramBytes: length, generation, flags });
-}
-
-function realPiece(
-  map: ExtentMap,
-  start: number,
-  length: number,
-  blockStart: number,
-  blockLength: number,
-  flags: number,
-  originalBlockLengthMin: number,
-): ExtentMap {
-  const piece = new ExtentMap({
-    start,
-    length,
-    blockStart,
-    blockLength,
-    originalStart: map.originalStart,
-    originalBlockLength: Math.max(originalBlockLengthMin, map.originalBlockLength),
-    ramBytes: map.ramBytes,
-    generation: map.generation,
-    flags,
-  });
-  piece.diskStart = map.diskStart;
-  piece.diskLength = map.diskLength;
-  return piece;
-}
-
-/** New layout: the merged map's extent spans both extents. */
-function uniteDisk(survivor: ExtentMap, previous: ExtentMap, next: ExtentMap): void {
-  if (!previous.isReal) return;
-  const start = Math.min(previous.diskStart, next.diskStart);
-  const end = Math.max(previous.diskStart + previous.diskLength, next.diskStart + next.diskLength);
-  survivor.diskStart = start;
-  survivor.diskLength = end - start;
 }
 
 function always(): boolean {

@@ -1,7 +1,7 @@
 import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
-import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { ExtentMap } from './extent-map.ts';
+import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { PAGE_SIZE } from './page-cache.ts';
@@ -45,7 +45,7 @@ function* reportExtents(files: Files, inode: Inode, end: number): Task<ReportedE
     const mapEnd = Math.min(map.end, end);
     if (map.isHole) reportDelayed(inode, at, mapEnd, extents);
     else report(extents, extentOf(map, at, mapEnd));
-    putExtentMap(map);
+    putExtentMap(inode, map);
     // A map that a bug left behind must not keep the caller here for ever.
     at = mapEnd > at ? mapEnd : at + SECTOR_SIZE;
   }
@@ -65,7 +65,12 @@ function extentOf(map: ExtentMap, start: number, end: number): ReportedExtent {
 function reportDelayed(inode: Inode, start: number, end: number, extents: ReportedExtent[]): void {
   for (const page of inode.pages.within(Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE))) {
     if (!page.isDirty) continue;
-    report(extents, { logical: page.index * PAGE_SIZE, physical: 0, length: PAGE_SIZE, flags: ['UNKNOWN', 'DELALLOC'] });
+    report(extents, {
+      logical: page.index * PAGE_SIZE,
+      physical: 0,
+      length: PAGE_SIZE,
+      flags: ['UNKNOWN', 'DELALLOC'],
+    });
   }
 }
 

@@ -1,9 +1,9 @@
-import type { DataOwner } from '../transaction/delayed-references.ts';
+import { viewOf } from '../../base/bytes.ts';
 import type { ByteCount, FileOffset, InodeNumber, LogicalAddress } from '../../base/units.ts';
 import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
-import { viewOf } from '../../base/bytes.ts';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import {
   COMPRESSION,
   FILE_EXTENT_INLINE_HEAD_SIZE,
@@ -25,12 +25,12 @@ import {
   setFileExtentRamBytes,
   setFileExtentType,
 } from '../format/file-extent.ts';
-import { FsError } from '../errors.ts';
 import { KEY_TYPE } from '../format/key.ts';
-import type { ChangeCursor } from '../tree/change-cursor.ts';
-import { type Cursor, findItem, searchTree } from '../tree/cursor.ts';
+import type { DataOwner } from '../transaction/delayed-references.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
 import { addDataReference, dropDataReference } from '../transaction/run-delayed-references.ts';
+import type { ChangeCursor } from '../tree/change-cursor.ts';
+import { type Cursor, findItem, searchTree, visitItems } from '../tree/cursor.ts';
 import { COMPRESSED, ExtentMap, PREALLOC, VACANCY } from './extent-map.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
@@ -167,7 +167,8 @@ function* cutItem(
     setFileExtentNumBytes(viewOf(bytes), 0, itemEndOffset - end);
     yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, end);
     cursor.insert({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: end }, bytes);
-    if (address !== 0) addDataReference(handle, extentAt(address, diskLength), ownerOf(inode, itemStart - offset), 'add');
+    if (address !== 0)
+      addDataReference(handle, extentAt(address, diskLength), ownerOf(inode, itemStart - offset), 'add');
   } else if (keepsLeft) {
     setFileExtentNumBytes(view, at, start - itemStart);
   } else if (keepsRight) {
@@ -201,6 +202,18 @@ export function* insertFileExtent(
   setFileExtentNumBytes(view, at, length);
   inode.changeAllocatedBytes(length);
   addDataReference(handle, extentAt(address, length), ownerOf(inode, start), 'new');
+}
+
+/** Where each of the inode's extent items begins and ends, in file order. */
+export function* listExtentItems(files: Files, inode: Inode): Task<[start: FileOffset, end: FileOffset][]> {
+  const ranges: [FileOffset, FileOffset][] = [];
+  const from = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 };
+  yield* visitItems(files.fs, inode.tree, from, (cursor) => {
+    if (!cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA)) return false;
+    ranges.push([cursor.offset, itemEnd(cursor)]);
+    return true;
+  });
+  return ranges;
 }
 
 /** A copy of the inode's inline data, or null when its first extent is none. */

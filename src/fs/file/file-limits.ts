@@ -1,5 +1,5 @@
-import { FsError } from '../errors.ts';
 import type { IoPurpose } from '../../task/world.ts';
+import { FsError } from '../errors.ts';
 import type { Inode } from './inode.ts';
 
 /** The largest file: 2^53 − 1 bytes less one sector, so that every offset stays exact (Linux allows 2^63 − 1). */

@@ -4,6 +4,10 @@ import type { World } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import type { Inode } from './inode.ts';
 
+/** Shared by all inodes: below the numbers that files have. */
+const NUMBERS = resource('inode', 0);
+const DOOMED = resource('inode', 1);
+
 /** The inodes in memory, by number. */
 export class InodeCache {
   private readonly inodes = new Map<InodeNumber, Inode>();
@@ -12,8 +16,7 @@ export class InodeCache {
   private readonly doomed: Inode[] = [];
   /** Bytes of dirty pages of all files, which have no space on disk yet. */
   private delayedBytes = 0;
-  /** The number that the next new inode gets, once it is known. */
-  nextNumber = 0;
+  private nextFree: InodeNumber = 0;
 
   constructor(world: World) {
     this.world = world;
@@ -32,6 +35,13 @@ export class InodeCache {
     return inode;
   }
 
+  /** One hold more on an inode that is held. */
+  hold(inode: Inode): Inode {
+    this.world.touch(resource('inode', inode.number), 'write');
+    inode.references++;
+    return inode;
+  }
+
   /** Holds the new inode for the caller. */
   add(inode: Inode): void {
     this.world.touch(resource('inode', inode.number), 'write');
@@ -45,11 +55,25 @@ export class InodeCache {
     inode.references--;
     if (inode.references > 0 || !inode.isOrphan) return;
     inode.isDoomed = true;
+    this.world.touch(DOOMED, 'write');
     this.doomed.push(inode);
   }
 
   takeDoomed(): Inode | null {
+    this.world.touch(DOOMED, this.doomed.length > 0 ? 'write' : 'read');
     return this.doomed.pop() ?? null;
+  }
+
+  /** The number for a new inode; null while it is not known where free ones begin. */
+  takeNumber(): InodeNumber | null {
+    this.world.touch(NUMBERS, 'write');
+    return this.nextFree === 0 ? null : this.nextFree++;
+  }
+
+  /** Numbers from here on are free; the first to say so is right. */
+  setFirstFreeNumber(number: InodeNumber): void {
+    this.world.touch(NUMBERS, 'write');
+    if (this.nextFree === 0) this.nextFree = number;
   }
 
   remove(inode: Inode): void {

@@ -1,5 +1,5 @@
-import type { InodeNumber } from '../../base/units.ts';
 import { assert } from '../../base/assert.ts';
+import type { InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { INODE_ITEM_SIZE } from '../format/inode.ts';
@@ -61,15 +61,15 @@ export function* updateInode(files: Files, inode: Inode): Task<void> {
 
 /** The number for a new inode: one more than the highest ever seen since the mount. */
 export function* takeInodeNumber(files: Files): Task<InodeNumber> {
-  if (files.inodes.nextNumber === 0) {
-    const cursor = yield* searchTree(files.fs, files.tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
-    try {
-      const hasItem = yield* cursor.previous();
-      const highest = hasItem ? cursor.objectid : OBJECT_ID.FIRST_FREE;
-      if (files.inodes.nextNumber === 0) files.inodes.nextNumber = Math.max(highest, OBJECT_ID.FIRST_FREE) + 1;
-    } finally {
-      cursor.release();
-    }
+  const known = files.inodes.takeNumber();
+  if (known !== null) return known;
+  const cursor = yield* searchTree(files.fs, files.tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
+  try {
+    const hasItem = yield* cursor.previous();
+    const highest = hasItem ? cursor.objectid : OBJECT_ID.FIRST_FREE;
+    files.inodes.setFirstFreeNumber(Math.max(highest, OBJECT_ID.FIRST_FREE) + 1);
+  } finally {
+    cursor.release();
   }
-  return files.inodes.nextNumber++;
+  return files.inodes.takeNumber()!;
 }

@@ -1,5 +1,5 @@
-import type { Errno } from '../../base/errno.ts';
 import { readU64, viewOf, writeU64 } from '../../base/bytes.ts';
+import type { Errno } from '../../base/errno.ts';
 import type { Generation, InodeNumber } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
 import type { Counter, RangeLock, RwSemaphore, World } from '../../task/world.ts';
@@ -21,7 +21,6 @@ const FLAGS_AT = 64;
 const SEQUENCE_AT = 72;
 const CTIME_AT = 124;
 const MTIME_AT = 136;
-
 
 /** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
 function idOf(tree: Tree, number: InodeNumber): number {
@@ -52,8 +51,6 @@ export class Inode {
   isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */
   nextIndex = 0;
-  /** Transaction that changed it last. */
-  lastTransaction: Generation = 0;
   private readonly world: World;
   /** What points about extent maps are `on`. */
   readonly mapsId: ResourceId;
@@ -63,6 +60,7 @@ export class Inode {
   private readonly view: DataView;
   private sizeNow: number;
   private changedSinceWritten = false;
+  private changedBy: Generation = 0;
   /** Counts failed writes of data: an open file that saw fewer has one to report. */
   private writeErrors = 0;
   private reportedErrors = 0;
@@ -172,6 +170,12 @@ export class Inode {
     return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
   }
 
+  /** The transaction that wrote the item last since the mount, or 0. */
+  get lastTransaction(): Generation {
+    this.world.touch(this.id, 'read');
+    return this.changedBy;
+  }
+
   /** The item on disk is older than what is in memory. */
   get isUnwritten(): boolean {
     this.world.touch(this.id, 'read');
@@ -194,7 +198,7 @@ export class Inode {
     this.world.touch(this.id, 'write');
     writeU64(this.view, TRANSID_AT, generation);
     this.changedSinceWritten = false;
-    this.lastTransaction = generation;
+    this.changedBy = generation;
     return this.item;
   }
 

@@ -115,4 +115,3 @@ export function* isWithin(files: Files, directory: Inode, ancestor: InodeNumber)
     }
   }
 }
-

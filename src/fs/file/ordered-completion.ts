@@ -1,8 +1,8 @@
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { releaseDataReservation } from '../space/data-reservation.ts';
-import { insertChecksums } from '../transaction/checksums.ts';
 import { abortTransaction } from '../transaction/abort.ts';
+import { insertChecksums } from '../transaction/checksums.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { openForChange } from '../tree/change-cursor.ts';
 import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';

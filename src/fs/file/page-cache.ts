@@ -104,7 +104,8 @@ export class PageCache {
     if (this.dirty === 0) return null;
     let first = -1;
     for (const page of this.pages.values()) {
-      if (page.isDirty && page.index >= from && page.index < end && (first < 0 || page.index < first)) first = page.index;
+      if (page.isDirty && page.index >= from && page.index < end && (first < 0 || page.index < first))
+        first = page.index;
     }
     if (first < 0) return null;
     let after = first + 1;

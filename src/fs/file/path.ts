@@ -27,7 +27,10 @@ export function parsePath(path: string | Uint8Array): ParsedPath {
   const text = typeof path === 'string' ? path : decoder.decode(path);
   if (bytes.length === 0) throw new FsError('ENOENT', 'the path is empty');
   if (bytes.length > PATH_LENGTH_MAX) {
-    throw new FsError('ENAMETOOLONG', `${text.slice(0, 32)}…: the path has ${bytes.length} bytes of ${PATH_LENGTH_MAX}`);
+    throw new FsError(
+      'ENAMETOOLONG',
+      `${text.slice(0, 32)}…: the path has ${bytes.length} bytes of ${PATH_LENGTH_MAX}`,
+    );
   }
   if (bytes.includes(0)) throw new FsError('EINVAL', `${text}: a zero byte ends no name`);
   const names: Uint8Array[] = [];

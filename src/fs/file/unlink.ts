@@ -82,7 +82,8 @@ function* removeLocked(files: Files, directory: Inode, name: Uint8Array, inode: 
       cursor.release();
     }
   } catch (error) {
-    if (error instanceof FsError) abortTransaction(files.fs, error.code, `removal from directory inode ${directory.number}`);
+    if (error instanceof FsError)
+      abortTransaction(files.fs, error.code, `removal from directory inode ${directory.number}`);
     throw error;
   } finally {
     leaveTransaction(handle);

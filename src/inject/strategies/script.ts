@@ -17,7 +17,8 @@ export interface ScriptOutcome {
 
 /**
  * Follows an interleaving written by hand, as a changelog draws it. A task is free at every point that the rest of the
- * script does not name for it, and stands at a named one until its turn. The task whose turn it is goes first; when it
+ * script does not name for it, and stands at a named one until its turn. Having passed an entry it runs on to its next
+ * point, or until it has to wait: the step that the entry names is done before the next entry is passed. The task whose turn it is goes first; when it
  * is blocked, completions, then tasks that the script does not name, then the others. A script that cannot be followed
  * is given up at that entry, and the run goes on steadily.
  */
@@ -28,6 +29,8 @@ export class ScriptStrategy extends SteadyStrategy {
   private readonly named: ReadonlySet<string>;
   private position = 0;
   private reason: string | null = null;
+  /** Who passed the last entry and may still be in the step behind it. */
+  private inStep: string | null = null;
 
   constructor(entries: readonly ScriptEntry[], seed: string) {
     super(seed);
@@ -43,6 +46,7 @@ export class ScriptStrategy extends SteadyStrategy {
   override beginExecution(): boolean {
     this.position = 0;
     this.reason = null;
+    this.inStep = null;
     return true;
   }
 
@@ -50,14 +54,30 @@ export class ScriptStrategy extends SteadyStrategy {
     if (this.reason !== null) return steadyPick(choices, view);
     const head = this.entries[this.position];
     if (head === undefined) return steadyPick(choices, view);
+    const unfinished = this.indexInStep(choices);
+    if (unfinished >= 0) return unfinished;
     const index = this.preferred(choices, head);
     if (index < 0) {
       const ahead = 'everybody else stands at a later entry or waits';
       this.giveUp(head, `${ahead}: ${view.waiting().join('; ')}`);
       return steadyPick(choices, view);
     }
-    if (isAt(choices[index]!, head)) this.position += 1;
+    if (isAt(choices[index]!, head)) {
+      this.position += 1;
+      this.inStep = head.task;
+    }
     return index;
+  }
+
+  /** Where the task stands that has yet to finish its step; -1 when it has, or waits. */
+  private indexInStep(choices: readonly Choice[]): number {
+    if (this.inStep === null) return -1;
+    for (let index = 0; index < choices.length; index++) {
+      const { kind, name, effect } = choices[index]!;
+      if (kind === 'task' && name === this.inStep && effect !== 'point') return index;
+    }
+    this.inStep = null;
+    return -1;
   }
 
   override endExecution(view: WorldView): void {

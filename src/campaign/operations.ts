@@ -5,6 +5,7 @@ import {
   close,
   create,
   dropCaches,
+  dropUnpinnedExtentMaps,
   type FileTarget,
   fdatasync,
   fiemap,
@@ -153,9 +154,12 @@ function* perform(
     case 'sync':
       yield* sync(fs);
       return null;
-    case 'drop-caches':
-      yield* dropCaches(fs);
+    case 'drop-caches': {
+      const { range } = operation;
+      if (range === undefined) yield* dropCaches(fs);
+      else yield* dropUnpinnedExtentMaps(fs, targetOf(range.file, handles), range.offset, range.length);
       return null;
+    }
     case 'sleep':
       yield* fs.world.sleep(operation.duration);
       return null;

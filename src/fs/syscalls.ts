@@ -5,6 +5,7 @@ import { makeNode, NEW_DIRECTORY_MODE, NEW_FILE_MODE } from './file/create.ts';
 import { directRead, directWrite } from './file/direct-io.ts';
 import { listNames } from './file/directory-items.ts';
 import { dropCaches as dropAllCaches, evictDoomed } from './file/evict.ts';
+import { dropExtentMaps } from './file/extent-map-access.ts';
 import { mapFileExtents, type ReportedExtent } from './file/fiemap.ts';
 import type { Inode } from './file/inode.ts';
 import { walk } from './file/namespace.ts';
@@ -239,6 +240,28 @@ export function sync(fs: MountedFilesystem): Task<void> {
 
 export function dropCaches(fs: MountedFilesystem): Task<void> {
   return dropAllCaches(fs.files);
+}
+
+/**
+ * Drops the extent maps of [offset, offset + length) of one file but the pinned ones, under the lock of that range, as
+ * relocation does for the files whose extents it moves.
+ */
+export function* dropUnpinnedExtentMaps(
+  fs: MountedFilesystem,
+  target: FileTarget,
+  offset: number,
+  length: number,
+): Task<void> {
+  const inode = yield* hold(fs, target);
+  try {
+    checkRegular(inode, 'drop caches');
+    const range = yield* inode.ranges.acquire(offset, length, 'exclusive');
+    yield* dropExtentMaps(fs.files, inode, offset, offset + length, true);
+    range.release();
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
 }
 
 /** `sync`: write out dirty data first, as FIEMAP_FLAG_SYNC. */

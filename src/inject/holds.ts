@@ -1,6 +1,6 @@
+import type { Dispatcher } from './dispatcher.ts';
 import type { DelayAction, ReorderAction } from './fault-rule.ts';
 import type { ActiveRule } from './rule-engine.ts';
-import type { Scheduler } from './scheduler.ts';
 import type { SimulatedIo } from './simulated-io.ts';
 import { removeFrom } from './simulated-lock.ts';
 import type { SimulatedTask } from './simulated-task.ts';
@@ -16,12 +16,12 @@ interface Hold {
 
 /** Everything that fault rules hold back in a run, in the order in which it began. */
 export class Holds {
-  private readonly scheduler: Scheduler;
+  private readonly scheduler: Dispatcher;
   private readonly list: Hold[] = [];
   /** Rules that have gathered completions for the end of the epoch. */
   private readonly gathering: ActiveRule[] = [];
 
-  constructor(scheduler: Scheduler) {
+  constructor(scheduler: Dispatcher) {
     this.scheduler = scheduler;
   }
 

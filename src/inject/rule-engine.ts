@@ -4,8 +4,8 @@ import { overlaps } from '../base/range.ts';
 import type { RuleReport } from '../record/run-record.ts';
 import { resource } from '../task/resource.ts';
 import type { IoRequest } from '../task/world.ts';
+import type { Dispatcher } from './dispatcher.ts';
 import { type DelayAction, type FaultRule, problemsOf, type ReorderAction, subjectOf } from './fault-rule.ts';
-import type { Scheduler } from './scheduler.ts';
 import type { SimulatedIo } from './simulated-io.ts';
 import type { SimulatedTask } from './simulated-task.ts';
 
@@ -49,14 +49,14 @@ const UNTOUCHED: IoVerdict = { errno: null, delay: null };
 /** Matches the effects of a run against its rules. Decides; the scheduler acts. */
 export class RuleEngine {
   readonly rules: readonly ActiveRule[];
-  private readonly scheduler: Scheduler;
+  private readonly scheduler: Dispatcher;
   private readonly ioRules: readonly ActiveRule[];
   private readonly pointRules: readonly ActiveRule[];
   private readonly lockRules: readonly ActiveRule[];
   private readonly siteRules: readonly ActiveRule[];
 
   /** Throws an AssertionFailure that lists every unsound rule. */
-  constructor(rules: readonly FaultRule[], scheduler: Scheduler) {
+  constructor(rules: readonly FaultRule[], scheduler: Dispatcher) {
     const problems = rules.flatMap(problemsOf);
     if (problems.length > 0) throw new AssertionFailure(`fault rules make sense: ${problems.join('; ')}`);
     this.scheduler = scheduler;

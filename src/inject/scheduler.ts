@@ -1,33 +1,23 @@
 import { AssertionFailure } from '../base/assert.ts';
 import type { Errno } from '../base/errno.ts';
 import type { VirtualNanoseconds } from '../base/units.ts';
-import type { RunEvent, Step } from '../record/run-record.ts';
 import { type ResourceId, resource } from '../task/resource.ts';
 import { DONE, type Task } from '../task/task.ts';
 import { type Held, type IoRequest, type IoResult, type TaskHandle, TaskKilled } from '../task/world.ts';
-import { Footprint } from './footprint.ts';
-import { Holds } from './holds.ts';
+import { Dispatcher, insert } from './dispatcher.ts';
 import { LockGrant } from './lock-grant.ts';
-import type { LockJudge } from './lock-judge.ts';
-import { type ActiveRule, RuleEngine } from './rule-engine.ts';
+import type { ActiveRule } from './rule-engine.ts';
 import type { SimulatedDevice } from './simulated-device.ts';
 import { SimulatedIo, showRequest } from './simulated-io.ts';
 import { removeFrom, type SimulatedLock } from './simulated-lock.ts';
 import { Immediate, SimulatedTask, type Stage } from './simulated-task.ts';
 import { foldNumber, stableHash } from './stable-hash.ts';
-import { ABANDON, type EffectKind, type Strategy, type WorldView } from './strategy.ts';
+import type { EffectKind } from './strategy.ts';
 import type { SimulatedCounter, SimulatedWaitQueue } from './wait-queue.ts';
-import { PlainWait, type Waitable } from './waitable.ts';
-import type { WorldOptions } from './world-options.ts';
+import { PlainWait } from './waitable.ts';
 
-type Entity = SimulatedTask | SimulatedIo;
-
-const DEFAULT_STEP_LIMIT = 1_000_000;
-const DEFAULT_HUNG_AFTER = 600e9;
 /** Spawns count the same ids, so two of them never change places. */
 const SPAWN_SEQUENCE = resource('task', -1);
-/** Tape entries: choices are even, data are odd. */
-const DATA = 1;
 
 const SPAWN_HASH = stableHash('spawn');
 const END_HASH = stableHash('end');
@@ -53,71 +43,8 @@ const JOIN_HASH = EFFECT_HASH.join;
  * to run is chosen at once, and only when that is somebody else does the effect suspend its task. Completions that are
  * chosen meanwhile are delivered inside the same call.
  */
-export class Scheduler implements WorldView {
-  readonly judge: LockJudge;
-  readonly keepsEvents: boolean;
-  readonly keepsFootprint: boolean;
-  readonly events: RunEvent[] = [];
-  readonly rules: RuleEngine | null;
-  steps: Step = 0;
-  decisions = 0;
-  switches = 0;
-  lastTask = -1;
-  clock: VirtualNanoseconds = 0;
-  isPruned = false;
-  isMainDone = false;
-  hasCycle = false;
-  /** Tasks that are neither done nor killed. */
-  aliveCount = 0;
-  failedCount = 0;
-
-  private readonly strategy: Strategy;
-  private readonly asksAlways: boolean;
-  private readonly decisionPoints: ReadonlySet<string> | null;
-  private readonly stepLimit: Step;
-  private readonly hungAfter: VirtualNanoseconds;
-  /** True when each step needs more than a decision: events, footprints, rules. */
-  private readonly isSlow: boolean;
-  /** Rules that let one step depend on how many others came before it. */
-  private readonly isEntangled: boolean;
-  private readonly holds: Holds;
+export class Scheduler extends Dispatcher {
   private readonly immediate = new Immediate();
-
-  private readonly pool: SimulatedTask[] = [];
-  private taskCount = 0;
-  /** Whoever may go on now, unless parked: tasks by id, then completions by id. */
-  private readonly choices: Entity[] = [];
-  private readonly parked: SimulatedTask[] = [];
-  private readonly timers: Entity[] = [];
-  private current: SimulatedTask | null = null;
-  private next: SimulatedTask | null = null;
-  private isExploring = false;
-  private isEnded = false;
-  private failure: { readonly error: unknown } | null = null;
-  private footprint = new Footprint();
-  private readonly tapeCells: number[] = [];
-  private tapeLength = 0;
-  private hashLow = 0;
-  private hashHigh = 0;
-
-  constructor(options: WorldOptions, strategy: Strategy, judge: LockJudge) {
-    this.strategy = strategy;
-    this.judge = judge;
-    this.keepsEvents = options.keepEvents ?? false;
-    this.keepsFootprint = strategy.wantsFootprints;
-    this.asksAlways = strategy.wantsEveryStep;
-    const decideAt = options.decideAt ?? 'everything';
-    this.decisionPoints = decideAt === 'everything' ? null : decideAt;
-    this.stepLimit = options.stepLimit ?? DEFAULT_STEP_LIMIT;
-    this.hungAfter = options.hungAfter ?? DEFAULT_HUNG_AFTER;
-    this.holds = new Holds(this);
-    const rules = options.rules ?? [];
-    this.rules = rules.length === 0 ? null : new RuleEngine(rules, this);
-    this.isSlow = this.keepsEvents || this.keepsFootprint || this.rules !== null;
-    this.isEntangled = rules.some(({ then }) => then.kind === 'reorder' || (then.kind === 'delay' && !('for' in then)));
-  }
-
-  // ─── One execution ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Runs `main` and all that it starts until nobody can go on. Throws what nobody caught, and faults of the bench. */
   run(main: Task<unknown>): void {
@@ -125,102 +52,6 @@ export class Scheduler implements WorldView {
     while (this.next !== null) this.resumeTask(this.next);
     if (this.failure !== null) throw this.failure.error;
   }
-
-  /** Forgets the last execution, also one that ended in an error. */
-  reset(): void {
-    this.steps = 0;
-    this.decisions = 0;
-    this.switches = 0;
-    this.lastTask = -1;
-    this.clock = 0;
-    this.isPruned = false;
-    this.isMainDone = false;
-    this.hasCycle = false;
-    this.aliveCount = 0;
-    this.failedCount = 0;
-    this.taskCount = 0;
-    if (this.choices.length !== 0) this.choices.length = 0;
-    if (this.parked.length !== 0) this.parked.length = 0;
-    if (this.timers.length !== 0) this.timers.length = 0;
-    if (this.events.length !== 0) this.events.length = 0;
-    this.current = null;
-    this.next = null;
-    this.isExploring = false;
-    this.isEnded = false;
-    this.failure = null;
-    this.tapeLength = 0;
-    this.hashLow = 0x1b873593;
-    this.hashHigh = 0x2545f491;
-    if (this.keepsFootprint) this.footprint = new Footprint();
-    if (this.rules !== null) {
-      this.rules.reset();
-      this.holds.reset();
-    }
-    this.judge.reset();
-  }
-
-  setExploring(isExploring: boolean): void {
-    this.isExploring = isExploring;
-    if (isExploring) {
-      if (this.keepsFootprint) this.footprint = new Footprint();
-      return;
-    }
-    // Whoever is late now is late in a run that is no longer explored.
-    if (this.keepsFootprint) this.footprint.addEverything();
-    for (const task of this.parked) {
-      task.state = 'ready';
-      insert(this.choices, task);
-    }
-    this.parked.length = 0;
-  }
-
-  get exploring(): boolean {
-    return this.isExploring;
-  }
-
-  get currentTask(): SimulatedTask | null {
-    return this.current;
-  }
-
-  /** 16 hex digits over every announcement, completion, start and end. */
-  get eventHash(): string {
-    return hex32(this.hashHigh) + hex32(this.hashLow);
-  }
-
-  tape(): number[] {
-    return this.tapeCells.slice(0, this.tapeLength);
-  }
-
-  tasksAlive(): SimulatedTask[] {
-    return this.tasks().filter((task) => task.state !== 'done' && task.state !== 'killed');
-  }
-
-  /** True when some task, ended or not, has not released all that it acquired. */
-  get isAnyLockHeld(): boolean {
-    for (let id = 0; id < this.taskCount; id++) if (this.pool[id]!.held.length !== 0) return true;
-    return false;
-  }
-
-  tasks(): SimulatedTask[] {
-    return this.pool.slice(0, this.taskCount);
-  }
-
-  waiting(): string[] {
-    return this.tasksAlive().flatMap((task) => {
-      if (task.waitsFor !== null) return [`${task.name} waits for ${task.waitsFor.showWait()}`];
-      const isStanding = task !== this.current && task.effect !== 'start';
-      return isStanding ? [`${task.name} stands before ${task.effect} ${task.place}`] : [];
-    });
-  }
-
-  takeFootprint(): Footprint {
-    const taken = this.footprint;
-    if (this.isEntangled) taken.addEverything();
-    this.footprint = new Footprint();
-    return taken;
-  }
-
-  // ─── Effects, called by the running task ──────────────────────────────────────────────────────────────────────────
 
   point(name: string, on: ResourceId | undefined): Task<void> {
     const task = this.running('point');
@@ -302,8 +133,6 @@ export class Scheduler implements WorldView {
     return (io.state === 'done' ? this.go(task) : this.finishInline(task)) as Task<IoResult>;
   }
 
-  // ─── Plain calls ──────────────────────────────────────────────────────────────────────────────────────────────────
-
   spawn<T>(name: string, body: Task<T>): TaskHandle<T> {
     this.step();
     const task = this.add(name, body);
@@ -342,61 +171,6 @@ export class Scheduler implements WorldView {
     this.mix(FAULT_HASH, stableHash(site));
     this.record(task, 'fault', `${errno} at ${site}`);
     return errno;
-  }
-
-  touchWhat(id: ResourceId, isWrite: boolean): void {
-    if (this.keepsFootprint) this.footprint.add(id, isWrite);
-  }
-
-  readTask(task: SimulatedTask): void {
-    if (this.keepsFootprint) this.footprint.add(resource('task', task.id), false);
-  }
-
-  record(task: string, kind: string, what: string): void {
-    if (this.keepsEvents) this.events.push({ step: this.steps, time: this.clock, task, kind, what });
-  }
-
-  /** A draw of a fault rule, on the tape. */
-  chance(numerator: number, denominator: number): boolean {
-    const isHit = this.strategy.chance(numerator, denominator);
-    this.tapeCells[this.tapeLength++] = (isHit ? 2 : 0) + DATA;
-    this.touchWhat(FAULT_STREAM, true);
-    return isHit;
-  }
-
-  drawBelow(bound: number): number {
-    const value = this.strategy.pickBelow(bound);
-    this.tapeCells[this.tapeLength++] = value * 2 + DATA;
-    this.touchWhat(FAULT_STREAM, true);
-    return value;
-  }
-
-  // ─── For locks, queues, devices and rules ─────────────────────────────────────────────────────────────────────────
-
-  /** What the task waited for has come. */
-  wake(task: SimulatedTask): void {
-    if (this.keepsEvents) this.record(task.name, 'wake', task.waitsFor?.showWait() ?? '');
-    task.state = 'ready';
-    task.waitsFor = null;
-    insert(this.choices, task);
-  }
-
-  /** A rule's delay is over. */
-  resume(held: Entity): void {
-    if (held.kind === 'completion') {
-      held.state = 'ready';
-      insert(this.choices, held);
-      return;
-    }
-    this.wake(held);
-    if (!this.isDecisionPoint(held) || !this.isExploring) return;
-    removeFrom(this.choices, held);
-    this.park(held);
-  }
-
-  startTimer(entity: Entity, duration: VirtualNanoseconds): void {
-    entity.deadline = this.clock + duration;
-    this.timers.push(entity);
   }
 
   /** Finishes the effect of a task that runs now; false when the task must suspend (again). */
@@ -477,8 +251,6 @@ export class Scheduler implements WorldView {
     }
   }
 
-  // ─── The life of tasks ────────────────────────────────────────────────────────────────────────────────────────────
-
   private add(name: string, body: Task<unknown>): SimulatedTask {
     const id = this.taskCount++;
     let task = this.pool[id];
@@ -547,7 +319,7 @@ export class Scheduler implements WorldView {
     for (const entity of this.timers) this.reportPending(entity);
   }
 
-  private reportPending(entity: Entity): void {
+  private reportPending(entity: SimulatedTask | SimulatedIo): void {
     if (entity.kind !== 'completion') return;
     this.judge.reportWaiting(entity.name, `${entity.showWait()}, which is in flight`, undefined, this.steps);
   }
@@ -559,8 +331,6 @@ export class Scheduler implements WorldView {
     // Popping keeps the array's memory for the next execution.
     while (joiners.length !== 0) joiners.pop();
   }
-
-  // ─── Announcing and choosing ──────────────────────────────────────────────────────────────────────────────────────
 
   private running(effect: string): SimulatedTask {
     const task = this.current;
@@ -582,29 +352,6 @@ export class Scheduler implements WorldView {
     task.value = undefined;
     this.step();
     this.mix(what ^ task.id, on === undefined ? where : where ^ foldNumber(on));
-  }
-
-  private step(): void {
-    this.steps += 1;
-    if (this.steps > this.stepLimit) this.runAway();
-    if (this.rules !== null && !this.holds.isEmpty) this.holds.releaseDue();
-  }
-
-  /** Throwing here would let a retry loop of the engine catch it: instead nobody is ever chosen again. */
-  private runAway(): void {
-    const alive = this.tasksAlive().map((task) => `${task.name}: ${task.effect} ${task.place}`);
-    const error = new AssertionFailure('a run ends within its limit of steps', { limit: this.stepLimit, tasks: alive });
-    this.failure ??= { error };
-    this.isEnded = true;
-  }
-
-  private mix(what: number, where: number): void {
-    let low = this.hashLow ^ what;
-    low = Math.imul((low << 15) | (low >>> 17), 0x9e3779b1) ^ where;
-    this.hashLow = Math.imul((low << 13) | (low >>> 19), 0x85ebca6b);
-    let high = (this.hashHigh + where) | 0;
-    high = Math.imul(high ^ (high >>> 15), 0xc2b2ae35) + what;
-    this.hashHigh = Math.imul(high ^ (high >>> 13), 0x27d4eb2f);
   }
 
   private lockEffect(
@@ -653,152 +400,6 @@ export class Scheduler implements WorldView {
     return true;
   }
 
-  /** True when the running task, having announced its effect, goes on at once. */
-  private passes(task: SimulatedTask): boolean {
-    if (this.isEnded) return this.yieldTo();
-    if (!this.isExploring) return true;
-    if (this.decisionPoints === null) {
-      if (this.choices.length === 1 && !this.asksAlways) return true;
-      return this.yieldTo();
-    }
-    if (!this.isDecisionPoint(task)) return true;
-    if (this.choices.length === 1 && this.parked.length === 0 && !this.asksAlways) return true;
-    removeFrom(this.choices, task);
-    this.park(task);
-    return this.yieldTo();
-  }
-
-  private isDecisionPoint(task: SimulatedTask): boolean {
-    return this.decisionPoints !== null && task.effect === 'point' && this.decisionPoints.has(task.place);
-  }
-
-  private park(task: SimulatedTask): void {
-    task.state = 'parked';
-    insert(this.parked, task);
-  }
-
-  /** Chooses who runs next. True when it is still the same task; otherwise that one must suspend. */
-  private yieldTo(): boolean {
-    const next = this.choose();
-    if (next !== null && next === this.current) return true;
-    this.current = null;
-    this.next = next;
-    return false;
-  }
-
-  private choose(): SimulatedTask | null {
-    try {
-      for (;;) {
-        if (this.isEnded) return null;
-        const chosen = this.chooseEntity();
-        if (chosen === null) {
-          if (this.isEnded || !this.onIdle()) return null;
-        } else if (chosen.kind === 'task') return chosen;
-        else this.deliver(chosen);
-      }
-    } catch (error) {
-      // Thrown here it would pass through the engine's own catch blocks.
-      this.failure ??= { error };
-      this.isEnded = true;
-      return null;
-    }
-  }
-
-  private chooseEntity(): Entity | null {
-    const { choices } = this;
-    if (!this.isExploring) return this.chooseByDefault();
-    if (this.decisionPoints === null) return choices.length === 0 ? null : this.ask(choices);
-    if (choices.length !== 0) return choices[0]!;
-    if (this.parked.length === 0) return null;
-    const chosen = this.ask(this.parked) as SimulatedTask | null;
-    if (chosen === null) return null;
-    removeFrom(this.parked, chosen);
-    chosen.state = 'ready';
-    insert(choices, chosen);
-    return chosen;
-  }
-
-  /** The task that ran last, else the completion of the lowest id, else the task of the lowest id. */
-  private chooseByDefault(): Entity | null {
-    const { choices } = this;
-    const count = choices.length;
-    if (count === 0) return null;
-    const last = this.pool[this.lastTask];
-    if (last !== undefined && last.state === 'ready') return last;
-    if (choices[count - 1]!.kind === 'task') return choices[0]!;
-    let first = count - 1;
-    while (first > 0 && choices[first - 1]!.kind === 'completion') first--;
-    return choices[first]!;
-  }
-
-  private ask(list: readonly Entity[]): Entity | null {
-    const count = list.length;
-    if (count === 1 && !this.asksAlways) return list[0]!;
-    const index = this.strategy.pick(list, this);
-    if (index === ABANDON) {
-      this.isPruned = true;
-      this.isEnded = true;
-      return null;
-    }
-    const chosen = list[index];
-    if (chosen === undefined) {
-      throw new AssertionFailure('a strategy picks one of its choices', { strategy: this.strategy.name, index, count });
-    }
-    if (count > 1) {
-      this.decisions += 1;
-      this.tapeCells[this.tapeLength++] = chosen.id * 2;
-    }
-    if (this.keepsFootprint) this.footprint.add(resource('task', chosen.id), false);
-    return chosen;
-  }
-
-  /** Nobody can go on. Lets something happen that only now may; false when there is nothing left. */
-  private onIdle(): boolean {
-    if (this.rules !== null && this.holds.endEpoch(null)) return true;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const entity of this.timers) {
-      // Once main has ended, sleepers would only sleep again; I/O still completes.
-      if (this.isMainDone && entity.state === 'sleeping') continue;
-      if (entity.deadline < earliest) earliest = entity.deadline;
-    }
-    const isHung = earliest !== Number.POSITIVE_INFINITY && this.isMainHungAt(earliest);
-    if (isHung || earliest === Number.POSITIVE_INFINITY) {
-      if (this.rules !== null && this.holds.releaseStuck()) return true;
-      if (isHung) this.isEnded = true;
-      return false;
-    }
-    this.clock = earliest;
-    if (this.keepsFootprint) this.footprint.addEverything();
-    for (const entity of this.timers.slice()) {
-      if (entity.deadline > earliest || (this.isMainDone && entity.state === 'sleeping')) continue;
-      removeFrom(this.timers, entity);
-      this.resume(entity);
-    }
-    return true;
-  }
-
-  /** Main waits, directly or through joins, for somebody who has not moved for longer than `hungAfter`. */
-  private isMainHungAt(time: VirtualNanoseconds): boolean {
-    if (this.isMainDone) return false;
-    let last = this.pool[0]!;
-    while (last.waitsFor instanceof SimulatedTask) last = last.waitsFor;
-    return last.state === 'blocked' && time - last.blockedSince > this.hungAfter && !this.timers.includes(last);
-  }
-
-  private block(task: SimulatedTask, waitsFor: Waitable, state: 'blocked' | 'sleeping'): void {
-    task.state = state;
-    task.waitsFor = waitsFor;
-    task.blockedSince = this.clock;
-    removeFrom(this.choices, task);
-    if (this.keepsEvents) this.record(task.name, 'wait', waitsFor.showWait());
-    const mayClose = waitsFor instanceof SimulatedTask ? waitsFor.waitsFor !== null : waitsFor instanceof LockGrant;
-    if (!mayClose || !this.judge.checkCycle(task, this.steps, false)) return;
-    this.hasCycle = true;
-    this.isEnded = true;
-  }
-
-  // ─── I/O ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
   private beginIo(task: SimulatedTask): SimulatedIo {
     const device = task.subject as SimulatedDevice;
     const request = task.request!;
@@ -829,7 +430,7 @@ export class Scheduler implements WorldView {
     return io;
   }
 
-  private deliver(io: SimulatedIo): void {
+  protected override deliver(io: SimulatedIo): void {
     removeFrom(this.choices, io);
     this.step();
     this.mix(EFFECT_HASH.completion, foldNumber(io.id));
@@ -846,8 +447,6 @@ export class Scheduler implements WorldView {
     if (!this.holds.isEmpty) this.holds.onCompletion();
   }
 }
-
-const FAULT_STREAM = resource('rule', -1);
 
 function isOver(task: SimulatedTask): boolean {
   return task.state === 'done' || task.state === 'killed';
@@ -870,19 +469,4 @@ function isBenchFault(error: unknown): boolean {
     error instanceof ReferenceError ||
     error instanceof SyntaxError
   );
-}
-
-/** Keeps the list sorted by id. */
-function insert<T extends Entity>(list: T[], entity: T): void {
-  let at = list.length;
-  list.push(entity);
-  while (at > 0 && list[at - 1]!.id > entity.id) {
-    list[at] = list[at - 1]!;
-    at--;
-  }
-  list[at] = entity;
-}
-
-function hex32(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, '0');
 }

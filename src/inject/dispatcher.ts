@@ -1,7 +1,7 @@
 import { AssertionFailure } from '../base/assert.ts';
 import type { VirtualNanoseconds } from '../base/units.ts';
 import type { RunEvent, Step } from '../record/run-record.ts';
-import { type ResourceId, resource } from '../task/resource.ts';
+import { type AccessMode, type ResourceId, resource } from '../task/resource.ts';
 import { Footprint } from './footprint.ts';
 import { Holds } from './holds.ts';
 import { LockGrant } from './lock-grant.ts';
@@ -184,11 +184,20 @@ export abstract class Dispatcher implements WorldView {
   }
 
   touchWhat(id: ResourceId, isWrite: boolean): void {
-    if (this.keepsFootprint) this.footprint.add(id, isWrite);
+    if (this.keepsFootprint) this.footprint.add(id, isWrite ? 'write' : 'read');
+  }
+
+  touchHow(id: ResourceId, mode: AccessMode): void {
+    if (this.keepsFootprint) this.footprint.add(id, mode);
+  }
+
+  /** As `touchWhat`, of [start, end) alone. */
+  touchPart(id: ResourceId, start: number, end: number, isWrite: boolean): void {
+    if (this.keepsFootprint) this.footprint.addPart(id, start, end, isWrite);
   }
 
   readTask(task: SimulatedTask): void {
-    if (this.keepsFootprint) this.footprint.add(resource('task', task.id), false);
+    if (this.keepsFootprint) this.footprint.add(resource('task', task.id), 'read');
   }
 
   record(task: string, kind: string, what: string): void {
@@ -354,7 +363,7 @@ export abstract class Dispatcher implements WorldView {
       this.decisions += 1;
       this.tapeCells[this.tapeLength++] = chosen.id * 2;
     }
-    if (this.keepsFootprint) this.footprint.add(resource('task', chosen.id), false);
+    if (this.keepsFootprint) this.footprint.add(resource('task', chosen.id), 'read');
     return chosen;
   }
 

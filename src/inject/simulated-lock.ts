@@ -41,7 +41,7 @@ export abstract class SimulatedLock {
   /** True when the wish was granted at once. */
   attempt(grant: LockGrant): boolean {
     const isFree = this.isFreeFor(grant);
-    this.scheduler.touchWhat(this.resource, grant.isExclusive || !isFree);
+    this.touch(grant, grant.isExclusive || !isFree);
     if (isFree) this.give(grant);
     return isFree;
   }
@@ -55,7 +55,7 @@ export abstract class SimulatedLock {
     grant.state = 'released';
     removeFrom(this.holders, grant);
     removeFrom(grant.task.held, grant);
-    this.scheduler.touchWhat(this.resource, grant.isExclusive || this.waiters.length > 0);
+    this.touch(grant, grant.isExclusive || this.waiters.length > 0);
     if (this.scheduler.keepsEvents) this.scheduler.record(grant.task.name, 'release', grant.show());
     if (this.waiters.length > 0) this.grantWaiters();
   }
@@ -63,8 +63,13 @@ export abstract class SimulatedLock {
   /** A waiter was killed. */
   withdraw(grant: LockGrant): void {
     removeFrom(this.waiters, grant);
-    this.scheduler.touchWhat(this.resource, true);
+    this.touch(grant, true);
     this.grantWaiters();
+  }
+
+  /** What this wish has to do with others. */
+  protected touch(_grant: LockGrant, isWrite: boolean): void {
+    this.scheduler.touchWhat(this.resource, isWrite);
   }
 
   private give(grant: LockGrant): void {
@@ -128,6 +133,10 @@ export class SimulatedRwSemaphore extends SimulatedLock implements RwSemaphore {
 export class SimulatedRangeLock extends SimulatedLock implements RangeLock {
   /** As btrfs's extent lock: a reader that holds its first sectors may lock the next ones past a waiting writer. */
   override readonly waitersQueue = false;
+
+  protected override touch(grant: LockGrant, isWrite: boolean): void {
+    this.scheduler.touchPart(this.resource, grant.start, grant.end, isWrite);
+  }
 
   acquire(start: number, length: number, mode: 'shared' | 'exclusive' = 'exclusive'): Task<Held> {
     assert(length > 0, 'a range lock locks at least one byte', { lock: this.name, start, length });

@@ -139,7 +139,7 @@ export class SimulatedWorld implements World {
   }
 
   touch(resource: ResourceId, mode: AccessMode): void {
-    this.scheduler.touchWhat(resource, mode === 'write');
+    this.scheduler.touchHow(resource, mode);
   }
 
   mayFail(site: string): Errno | null {

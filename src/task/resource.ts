@@ -6,7 +6,11 @@
  */
 export type ResourceId = number;
 
-export type AccessMode = 'read' | 'write';
+/**
+ * `update`: a change that commutes with other updates but not with reads or writes, such as counting up and down where
+ * nobody looks at the count.
+ */
+export type AccessMode = 'read' | 'write' | 'update';
 
 export const RESOURCE_KINDS = [
   'lock',

@@ -101,7 +101,7 @@ export function* dropCaches(files: Files): Task<void> {
       yield* dropCleanPages(inode);
       yield* shrinkExtentMaps(files, inode);
       files.inodes.put(inode);
-      if (isUnused(inode)) forgetInode(files, inode);
+      if (!files.inodes.isHeld(inode) && isAtRest(inode)) forgetInode(files, inode);
     }
   } finally {
     for (const inode of inodes.slice(next)) files.inodes.put(inode);
@@ -112,9 +112,8 @@ export function* dropCaches(files: Files): Task<void> {
   yield* evictDoomed(files);
 }
 
-function isUnused(inode: Inode): boolean {
-  const isAtRest = inode.ordered.isEmpty && inode.pages.dirtyCount === 0 && !inode.isUnwritten;
-  return inode.references === 0 && !inode.isOrphan && isAtRest;
+function isAtRest(inode: Inode): boolean {
+  return inode.ordered.isEmpty && inode.pages.dirtyCount === 0 && !inode.isUnwritten && !inode.isOrphan;
 }
 
 function* dropCleanPages(inode: Inode): Task<void> {

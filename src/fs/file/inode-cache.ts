@@ -27,7 +27,7 @@ export class InodeCache {
    * just before that went.
    */
   find(number: InodeNumber): Inode | null {
-    this.world.touch(resource('inode', number), 'read');
+    this.world.touch(resource('inode', number), 'update');
     const inode = this.inodes.get(number);
     if (inode === undefined) return null;
     if (inode.isDoomed) throw new FsError('ENOENT', `inode ${number} is being deleted`);
@@ -35,9 +35,14 @@ export class InodeCache {
     return inode;
   }
 
+  isHeld(inode: Inode): boolean {
+    this.world.touch(resource('inode', inode.number), 'read');
+    return inode.references > 0;
+  }
+
   /** One hold more on an inode that is held. */
   hold(inode: Inode): Inode {
-    this.world.touch(resource('inode', inode.number), 'write');
+    this.world.touch(resource('inode', inode.number), 'update');
     inode.references++;
     return inode;
   }
@@ -51,9 +56,11 @@ export class InodeCache {
 
   /** Ends a hold. The last one on an inode without links dooms it. */
   put(inode: Inode): void {
-    this.world.touch(resource('inode', inode.number), 'write');
+    this.world.touch(resource('inode', inode.number), 'update');
     inode.references--;
-    if (inode.references > 0 || !inode.isOrphan) return;
+    if (!inode.isOrphan) return;
+    this.world.touch(resource('inode', inode.number), 'write');
+    if (inode.references > 0) return;
     inode.isDoomed = true;
     this.world.touch(DOOMED, 'write');
     this.doomed.push(inode);

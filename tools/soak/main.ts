@@ -1,0 +1,111 @@
+import { writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { btrfsCheck } from '../../src/oracle/judges/btrfs-check.ts';
+import { generateWorkload, type WorkloadForm } from './generate.ts';
+import { shrink } from './shrink.ts';
+import { checkForm, type Failure, tryWorkload, yamlOf } from './try-workload.ts';
+
+/**
+ * `npm run soak -- --seed S --minutes M`: random workloads under random interleavings with every fix on, all laws and
+ * `btrfs check` judging. Prints what fails, cut down, as a workload file; ends with 1 when something did.
+ */
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '5' },
+    from: { type: 'string', default: '0' },
+    count: { type: 'string' },
+    executions: { type: 'string', default: '40' },
+    checks: { type: 'string', default: '1' },
+    kinds: { type: 'string', default: '3' },
+  },
+});
+const executionsEach = Number(values.executions);
+const checksEach = Number(values.checks);
+/** Failures of one kind that are cut down and shown; the others are counted. */
+const shownOfKindMax = Number(values.kinds);
+const SHRINK_MILLISECONDS = 20_000;
+const until = performance.now() + Number(values.minutes) * 60_000;
+const first = Number(values.from);
+const end = values.count === undefined ? Number.POSITIVE_INFINITY : first + Number(values.count);
+
+const progress = watchForHangs();
+const counts = { workloads: 0, refused: 0, executions: 0, checked: 0, failures: 0 };
+const kinds = new Map<string, number>();
+const refusals = new Map<string, number>();
+
+for (let index = first; index < end && performance.now() < until; index++) {
+  Atomics.store(progress, 0, index);
+  Atomics.add(progress, 1, 1);
+  const seed = `${values.seed}/${index}`;
+  const form = generateWorkload(seed);
+  const workload = checkForm(form);
+  if (!('tasks' in workload)) {
+    counts.refused += 1;
+    for (const problem of workload) refusals.set(problem, (refusals.get(problem) ?? 0) + 1);
+    continue;
+  }
+  counts.workloads += 1;
+  const tried = tryWorkload(workload, seed, executionsEach, checksEach);
+  counts.executions += tried.executions;
+  if (tried.failure !== null) report(form, seed, tried.failure);
+  else await judgeImages(form, seed, tried.images);
+}
+
+for (const [problem, count] of [...refusals].sort((a, b) => b[1] - a[1]).slice(0, 8)) {
+  console.log(`refused ${count} times: ${problem}`);
+}
+console.log(JSON.stringify({ ...counts, kinds: Object.fromEntries(kinds) }));
+process.exit(counts.failures > 0 ? 1 : 0);
+
+async function judgeImages(form: WorkloadForm, seed: string, images: ReturnType<typeof tryWorkload>['images']) {
+  for (const [execution, disks] of images.entries()) {
+    const verdict = await btrfsCheck(disks);
+    if (verdict.verdict === 'not-judged') console.log(`not judged: ${verdict.reason}`);
+    else counts.checked += 1;
+    if (verdict.verdict !== 'faulty') continue;
+    counts.failures += 1;
+    console.log(`\n=== seed ${seed}, execution ${execution}: btrfs check\n${verdict.output}\n${yamlOf(form)}`);
+  }
+}
+
+function report(form: WorkloadForm, seed: string, failure: Failure): void {
+  counts.failures += 1;
+  const shown = kinds.get(failure.kind) ?? 0;
+  kinds.set(failure.kind, shown + 1);
+  if (shown >= shownOfKindMax) return;
+  let found = failure;
+  const deadline = performance.now() + SHRINK_MILLISECONDS;
+  const small = shrink(form, (smaller) => {
+    Atomics.add(progress, 1, 1);
+    if (performance.now() > deadline) return false;
+    const workload = checkForm(smaller);
+    if (!('tasks' in workload)) return false;
+    const again = tryWorkload(workload, seed, executionsEach * 2, 0).failure;
+    if (again?.kind !== failure.kind) return false;
+    found = again;
+    return true;
+  });
+  console.log(`\n=== seed ${seed}, execution ${found.execution}\n  ${found.message}\n${yamlOf(small)}`);
+}
+
+/** An execution that never ends blocks this thread: another one tells which workload it was. */
+function watchForHangs(): Int32Array {
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const source = `
+    const { workerData } = require('node:worker_threads');
+    let seen = -1;
+    setInterval(() => {
+      const now = Atomics.load(workerData, 1);
+      if (now === seen) {
+        require('node:fs').writeSync(2, 'hang: workload ' + Atomics.load(workerData, 0) + ' does not end\\n');
+        process.kill(process.pid, 'SIGKILL');
+      }
+      seen = now;
+    }, 120000);`;
+  const worker = new Worker(source, { eval: true, workerData: shared });
+  worker.on('error', (error) => writeSync(2, `${error.message}\n`));
+  worker.unref();
+  return shared;
+}

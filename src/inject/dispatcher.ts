@@ -29,7 +29,9 @@ const FAULT_STREAM = resource('rule', -1);
 export abstract class Dispatcher implements WorldView {
   readonly judge: LockJudge;
   readonly keepsEvents: boolean;
-  readonly keepsFootprint: boolean;
+  /** Whether what the running transition touches is noted down. */
+  keepsFootprint: boolean;
+  private readonly mayKeepFootprint: boolean;
   readonly events: RunEvent[] = [];
   readonly rules: RuleEngine | null;
   steps: Step = 0;
@@ -76,7 +78,8 @@ export abstract class Dispatcher implements WorldView {
     this.strategy = strategy;
     this.judge = judge;
     this.keepsEvents = options.keepEvents ?? false;
-    this.keepsFootprint = strategy.wantsFootprints;
+    this.mayKeepFootprint = strategy.wantsFootprints;
+    this.keepsFootprint = this.mayKeepFootprint;
     this.asksAlways = strategy.wantsEveryStep;
     const decideAt = options.decideAt ?? 'everything';
     this.decisionPoints = decideAt === 'everything' ? null : decideAt;
@@ -114,6 +117,7 @@ export abstract class Dispatcher implements WorldView {
     this.tapeLength = 0;
     this.hashLow = 0x1b873593;
     this.hashHigh = 0x2545f491;
+    this.keepsFootprint = this.mayKeepFootprint;
     if (this.keepsFootprint) this.footprint = new Footprint();
     if (this.rules !== null) {
       this.rules.reset();
@@ -174,6 +178,10 @@ export abstract class Dispatcher implements WorldView {
       const isStanding = task !== this.current && task.effect !== 'start';
       return isStanding ? [`${task.name} stands before ${task.effect} ${task.place}`] : [];
     });
+  }
+
+  keepFootprint(isWanted: boolean): void {
+    this.keepsFootprint = isWanted && this.mayKeepFootprint;
   }
 
   takeFootprint(): Footprint {

@@ -37,6 +37,8 @@ export interface WorldView {
   readonly steps: Step;
   /** What was touched since this was called last; only kept for strategies that want footprints. */
   takeFootprint(): Footprint;
+  /** Whether the transition that follows has to be noted down: not when its footprint is known from an earlier run. */
+  keepFootprint(isWanted: boolean): void;
   /** One line for each task that waits: who, for what, held by whom. */
   waiting(): string[];
 }

@@ -48,6 +48,8 @@ export class ExhaustiveStrategy implements Strategy {
   private explored = 0;
   private pruned = 0;
   private isComplete = false;
+  private isRecording = false;
+  private latest = new Footprint();
   private isAbandoned = false;
 
   constructor(options: ExhaustiveOptions = {}) {
@@ -65,6 +67,7 @@ export class ExhaustiveStrategy implements Strategy {
     if (this.isComplete || this.explored + this.pruned >= this.executionsMax) return false;
     this.depth = 0;
     this.running = null;
+    this.isRecording = this.usesSleepSets;
     this.isAbandoned = false;
     return true;
   }
@@ -72,6 +75,8 @@ export class ExhaustiveStrategy implements Strategy {
   pick(choices: readonly Choice[], view: WorldView): number {
     this.settle(view);
     const branch = this.stack[this.depth];
+    this.isRecording = this.usesSleepSets && this.isUnknown(this.depth);
+    view.keepFootprint(this.isRecording);
     if (branch === undefined) return this.open(choices);
     this.depth += 1;
     this.running = branch;
@@ -111,13 +116,16 @@ export class ExhaustiveStrategy implements Strategy {
 
   /** The transition that ran since the last choice has ended: note what it touched. */
   private settle(view: WorldView): void {
-    if (!this.usesSleepSets) return;
+    if (!this.isRecording) return;
     const footprint = view.takeFootprint();
     this.running?.footprint.merge(footprint);
     this.latest = footprint;
   }
 
-  private latest = new Footprint();
+  /** Whether the transition that starts here has not run before, or goes on behind a draw that is new. */
+  private isUnknown(depth: number): boolean {
+    return depth >= this.stack.length - 1 || this.stack[depth + 1]!.isData;
+  }
 
   private open(choices: readonly Choice[]): number {
     const sleeping = this.inherited(choices);

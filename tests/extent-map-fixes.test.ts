@@ -104,8 +104,8 @@ const oneExtent = disksAfter(function* (fs) {
 test('a lookup that fits its map between others gets a wrong block length without the fix of the 2018 series', () => {
   const tasks: Work[] = [
     function* (fs) {
-      yield* sys.write(fs, '/file', 8 * KIB, filled(8, 2), { direct: true });
-      yield* sys.dropCaches(fs);
+      yield* sys.write(fs, '/file', 16 * KIB, filled(16, 2));
+      yield* sys.fsync(fs, '/file');
     },
     (fs) => sys.read(fs, '/file', 0, 4 * KIB, { direct: true }),
   ];

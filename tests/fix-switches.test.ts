@@ -32,7 +32,7 @@ class OneAfterTheOther extends SteadyStrategy {
 }
 
 function isEngineTask(name: string): boolean {
-  return VOCABULARY.engineTasks.some((task) => name.startsWith(`${task} `));
+  return VOCABULARY.engineTasks!.some((task) => name.startsWith(`${task} `));
 }
 
 /** What one undisturbed execution breaks, workload by workload. */

@@ -61,9 +61,8 @@ function shipped(name: string, executionsMax: number, strategy: Scenario['strate
 const OVERWRITE = 'write: { file: /f, offset: 8K, length: 8K, direct: true }';
 
 /**
- * The write splits the extent; of its maps only that of the write itself outlives the caches. Then the writer fits
- * [0, 4K) in before it, and the reader, who has read the item when it still was whole, [8K, 32K) behind it: with the
- * address of what was cut off, both lie at the same place.
+ * The reader has read the item when writeback inserts the map of [0, 8K); then it fits [8K, 32K) in behind it. With the
+ * address of what was cut off at the front, that map says where [0, 24K) lay.
  */
 const SECOND_GAP = `
 setup:
@@ -73,15 +72,13 @@ tasks:
   reader:
     - read: { file: /f, offset: 16K, length: 4K, direct: true }
   writer:
-    - write: { file: /f, offset: 4K, length: 4K, direct: true }
-    - drop-caches
-    - read: { file: /f, offset: 0, length: 4K, direct: true }
-    - mark: has-read
+    - write: { file: /f, offset: 0, length: 8K }
+    - fsync: /f
 explore:
   strategy: script
 schedule:
   - reader: extent-map-lookup
-  - writer: has-read
+  - writer: extent-map-insert-new
   - reader: extent-map-insert
 `;
 

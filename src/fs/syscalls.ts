@@ -5,6 +5,7 @@ import { makeNode, NEW_DIRECTORY_MODE, NEW_FILE_MODE } from './file/create.ts';
 import { directRead, directWrite } from './file/direct-io.ts';
 import { listNames } from './file/directory-items.ts';
 import { dropCaches as dropAllCaches, evictDoomed } from './file/evict.ts';
+import { FILE_OFFSET_LIMIT } from './file/extent-map.ts';
 import { dropExtentMaps } from './file/extent-map-access.ts';
 import { mapFileExtents, type ReportedExtent } from './file/fiemap.ts';
 import type { Inode } from './file/inode.ts';
@@ -255,7 +256,8 @@ export function* dropUnpinnedExtentMaps(
   const inode = yield* hold(fs, target);
   try {
     checkRegular(inode, 'drop caches');
-    const range = yield* inode.ranges.acquire(offset, length, 'exclusive');
+    // The whole range, as for `dropCaches`: nobody may hold an item that he read before a write and insert it after.
+    const range = yield* inode.ranges.acquire(0, FILE_OFFSET_LIMIT, 'exclusive');
     yield* dropExtentMaps(fs.files, inode, offset, offset + length, true);
     range.release();
   } finally {

@@ -20,8 +20,9 @@ export function errorsLaw(open: OpenContents): Law {
 
 function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext): Violation[] {
   const calls = callsOf(record);
+  const chunks = () => open(record.before)?.chunks() ?? null;
   const namespace = new Namespace(calls, namesIn(record, open));
-  const evidence: Evidence = { record, calls, namespace, faults: faultsOf(record), context };
+  const evidence: Evidence = { record, calls, namespace, faults: faultsOf(record), context, chunks };
   const violations: Violation[] = [];
   for (const call of calls) {
     const violation = judgeCall(call, evidence);
@@ -73,7 +74,7 @@ function judgeSuccess(call: Call, { namespace }: Evidence): Violation | null {
   );
 }
 
-const FILE_OPERATIONS = new Set(['open', 'truncate', 'read', 'write', 'fsync', 'fdatasync', 'fiemap']);
+const FILE_OPERATIONS = new Set(['open', 'truncate', 'read', 'write', 'fsync', 'fdatasync', 'fiemap', 'drop-caches']);
 
 /** Whatever the operations returned: only an injected fault or a full disk may make the file system give up. */
 function judgeAbort(evidence: Evidence): Violation | null {

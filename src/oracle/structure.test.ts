@@ -9,7 +9,7 @@ import { structure } from './structure.ts';
 const BASE = loadFixture('linux-files.img.gz', 64 * 1024 * 1024);
 
 function judge(after: readonly DiskImage[], unmounted = true) {
-  const record = { after, unmounted } as unknown as RunRecord;
+  const record = { after, unmounted, rules: [], aborted: null } as unknown as RunRecord;
   return structure.begin({ sectorSize: 4096 }).judge(record);
 }
 

@@ -2,8 +2,8 @@ import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { commitTransaction } from '../transaction/commit.ts';
 import { readVerified } from './data-checksum.ts';
+import { promiseDataSpace } from './data-promise.ts';
 import type { ExtentMap } from './extent-map.ts';
 import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
@@ -121,7 +121,6 @@ function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Arra
     const index = Math.floor(at / PAGE_SIZE);
     const pageEnd = Math.min(end, (index + 1) * PAGE_SIZE);
     try {
-      yield* reserveForPage(files, inode, index);
       yield* writePage(files, inode, index, at, bytes.subarray(at - start, pageEnd - start));
     } catch (error) {
       // As Linux: what is in is in, and the caller learns how much that is.
@@ -133,23 +132,14 @@ function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Arra
   return bytes.length;
 }
 
-/** Makes sure that a page which is about to become dirty will find space; tries a flush and a commit before ENOSPC. */
-function* reserveForPage(files: Files, inode: Inode, index: number): Task<void> {
-  const page = inode.pages.find(index);
-  if (page?.isDirty || hasRoomForPage(files)) return;
-  // What was freed since the last commit is not to be had before the next one.
-  yield* commitTransaction(files.fs);
-  if (!hasRoomForPage(files)) throw new FsError('ENOSPC', `no space for a page of inode ${inode.number}`);
-}
-
-function hasRoomForPage(files: Files): boolean {
-  return files.fs.space.freeDataBytes() >= files.inodes.delayedAllocationBytes + PAGE_SIZE;
-}
 
 /** Puts bytes that lie within one page into it, and makes it dirty. */
 function* writePage(files: Files, inode: Inode, index: number, at: number, bytes: Uint8Array): Task<void> {
-  const held = yield* lockPages(inode, index, index + 1);
+  yield* promiseDataSpace(files, inode, PAGE_SIZE);
+  let isPromiseUsed = false;
+  let held: Held | null = null;
   try {
+    held = yield* lockPages(inode, index, index + 1);
     let page = inode.pages.find(index);
     if (page === null) {
       if (bytes.length === PAGE_SIZE) page = inode.pages.add(index, new Uint8Array(PAGE_SIZE));
@@ -157,10 +147,12 @@ function* writePage(files: Files, inode: Inode, index: number, at: number, bytes
     }
     inode.pages.touchBytes();
     page.bytes.set(bytes, at - index * PAGE_SIZE);
-    if (inode.pages.markDirty(page)) files.inodes.changeDelayedAllocation(PAGE_SIZE);
+    // A page that was dirty already has its promise.
+    isPromiseUsed = inode.pages.markDirty(page);
     if (at + bytes.length > inode.size) inode.setSize(at + bytes.length);
   } finally {
-    held.release();
+    if (!isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
+    held?.release();
   }
 }
 
@@ -173,9 +165,11 @@ export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task
   const within = offset % PAGE_SIZE;
   if (within === 0) return;
   const index = Math.floor(offset / PAGE_SIZE);
-  yield* reserveForPage(files, inode, index);
-  const held = yield* lockPages(inode, index, index + 1);
+  yield* promiseDataSpace(files, inode, PAGE_SIZE);
+  let isPromiseUsed = false;
+  let held: Held | null = null;
   try {
+    held = yield* lockPages(inode, index, index + 1);
     let page = inode.pages.find(index);
     if (page?.isDirty !== true) {
       const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
@@ -186,8 +180,9 @@ export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task
     }
     inode.pages.touchBytes();
     page.bytes.fill(0, within);
-    if (inode.pages.markDirty(page)) files.inodes.changeDelayedAllocation(PAGE_SIZE);
+    isPromiseUsed = inode.pages.markDirty(page);
   } finally {
-    held.release();
+    if (!isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
+    held?.release();
   }
 }

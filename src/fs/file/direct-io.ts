@@ -6,6 +6,7 @@ import { FsError } from '../errors.ts';
 import { reserveDataExtent } from '../space/data-reservation.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
+import { promiseDataSpace } from './data-promise.ts';
 import type { ExtentMap } from './extent-map.ts';
 import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
@@ -147,6 +148,7 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
       lock = null;
     }
     if (!inode.pages.isEmpty) yield* flushRange(files, inode, start, end);
+    yield* promiseDataSpace(files, inode, bytes.length);
     return yield* writeExtents(files, inode, start, bytes);
   } finally {
     if (counted) inode.directIo.add(-1);
@@ -170,6 +172,7 @@ function* writeExtents(files: Files, inode: Inode, start: number, bytes: Uint8Ar
       failure = error;
     }
   }
+  files.fs.space.returnDataPromise(end - at);
   const error = yield* finishExtents(files, inode, submitted);
   if (error !== null) {
     throw new FsError(error, `direct write of ${bytes.length} bytes at ${start} of inode ${inode.number}`);
@@ -191,6 +194,7 @@ function* mapNewExtent(files: Files, inode: Inode, start: number, length: number
     const old = yield* getExtentMap(files, inode, start, length, false);
     putExtentMap(inode, old);
     const reserved = yield* reserveDataExtent(files.fs, length, SECTOR_SIZE);
+    files.fs.space.returnDataPromise(reserved.length);
     yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
     const ordered = new OrderedExtent(start, reserved.length, reserved.logical, true);
     inode.ordered.add(ordered);

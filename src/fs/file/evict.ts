@@ -65,7 +65,7 @@ function* removeObject(cursor: ChangeCursor, objectid: number): Task<void> {
 }
 
 function forgetInode(files: Files, inode: Inode): void {
-  forgetExtentMaps(files, inode);
+  forgetExtentMaps(inode);
   files.inodes.remove(inode);
   if (!files.world.observed) return;
   files.world.observe({ kind: 'inode-evicted', tree: inode.tree.id, inode: inode.number });
@@ -98,8 +98,7 @@ export function* dropCaches(files: Files): Task<void> {
   try {
     for (; next < inodes.length; next++) {
       const inode = inodes[next]!;
-      yield* dropCleanPages(inode);
-      yield* shrinkExtentMaps(files, inode);
+      yield* dropInodeCaches(files, inode);
       files.inodes.put(inode);
       if (!files.inodes.isHeld(inode) && isAtRest(inode)) forgetInode(files, inode);
     }
@@ -116,13 +115,20 @@ function isAtRest(inode: Inode): boolean {
   return inode.ordered.isEmpty && inode.pages.dirtyCount === 0 && !inode.isUnwritten && !inode.isOrphan;
 }
 
-function* dropCleanPages(inode: Inode): Task<void> {
-  if (inode.pages.isEmpty) return;
+/**
+ * Under the whole range: a lookup elsewhere in the file that has read its item, but not yet inserted the map of it, would
+ * bring back what the item said before a write whose newer map goes now.
+ */
+function* dropInodeCaches(files: Files, inode: Inode): Task<void> {
   const range = yield* inode.ranges.acquire(0, FILE_OFFSET_LIMIT, 'exclusive');
-  for (const page of inode.pages.within(0, Number.POSITIVE_INFINITY)) {
-    if (!page.isDirty && !page.isUnderWriteback) inode.pages.remove(page);
+  try {
+    for (const page of inode.pages.within(0, Number.POSITIVE_INFINITY)) {
+      if (!page.isDirty && !page.isUnderWriteback) inode.pages.remove(page);
+    }
+    yield* shrinkExtentMaps(files, inode);
+  } finally {
+    range.release();
   }
-  range.release();
 }
 
 /** At unmount: everything in memory goes. */

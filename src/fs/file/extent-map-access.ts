@@ -163,7 +163,7 @@ function* mergeInSteps(files: Files, inode: Inode, maps: ExtentMapTree, map: Ext
 
 /**
  * Drops what is on disk and can be read again: extent item by extent item, around the pinned maps of writes in flight,
- * which is how relocation drops maps; then what lies between the items. Takes no file range, as the kernel's shrinker.
+ * which is how relocation drops maps; then what lies between the items. The caller holds the whole file range.
  */
 export function* shrinkExtentMaps(files: Files, inode: Inode): Task<void> {
   if (inode.readMaps().maps.length === 0) return;
@@ -177,9 +177,8 @@ export function* shrinkExtentMaps(files: Files, inode: Inode): Task<void> {
 }
 
 /** All maps go, with the inode or because it is truncated to nothing. */
-export function forgetExtentMaps(files: Files, inode: Inode): void {
+export function forgetExtentMaps(inode: Inode): void {
   inode.changeMaps().drop(0, FILE_OFFSET_LIMIT, false);
-  observeMaps(files, inode);
 }
 
 function observeMaps(files: Files, inode: Inode): void {

@@ -14,8 +14,6 @@ export class InodeCache {
   private readonly world: World;
   /** Without links and without holders: their items are to be removed. */
   private readonly doomed: Inode[] = [];
-  /** Bytes of dirty pages of all files, which have no space on disk yet. */
-  private delayedBytes = 0;
   private nextFree: InodeNumber = 0;
 
   constructor(world: World) {
@@ -98,13 +96,4 @@ export class InodeCache {
     return inodes;
   }
 
-  get delayedAllocationBytes(): number {
-    this.world.touch(resource('space', 1), 'read');
-    return this.delayedBytes;
-  }
-
-  changeDelayedAllocation(change: number): void {
-    this.world.touch(resource('space', 1), 'write');
-    this.delayedBytes += change;
-  }
 }

@@ -46,33 +46,35 @@ export function* walkToPlace(files: Files, path: ParsedPath): Task<Place> {
 function* walkNames(files: Files, path: ParsedPath, count: number): Task<Inode> {
   let inode = yield* getInode(files, ROOT_DIRECTORY);
   for (let i = 0; i < count; i++) {
-    const name = path.names[i]!;
-    let next: InodeNumber;
+    const directory = inode;
     try {
-      next = yield* step(files, inode, name, path);
+      inode = yield* step(files, directory, path.names[i]!, path);
     } finally {
-      files.inodes.put(inode);
+      files.inodes.put(directory);
     }
-    inode = yield* getInode(files, next);
   }
   return inode;
 }
 
-/** One name further. */
-function* step(files: Files, directory: Inode, name: Uint8Array, path: ParsedPath): Task<InodeNumber> {
+/** One name further; the result is held for the caller. */
+function* step(files: Files, directory: Inode, name: Uint8Array, path: ParsedPath): Task<Inode> {
   if (!directory.isDirectory) throw new FsError('ENOTDIR', `${path.text}: a name before the last is no directory`);
-  if (isDot(name)) return directory.number;
-  if (isDotDot(name)) return yield* findParent(files, directory);
-  const target = yield* findNameLocked(files, directory, name);
-  if (target === null) throw new FsError('ENOENT', `${path.text} does not exist`);
-  return target.inode;
+  if (isDot(name)) return files.inodes.hold(directory);
+  if (isDotDot(name)) return yield* getInode(files, yield* findParent(files, directory));
+  const inode = yield* lookUp(files, directory, name);
+  if (inode === null) throw new FsError('ENOENT', `${path.text} does not exist`);
+  return inode;
 }
 
-/** `findName` under the directory's lock, shared. */
-export function* findNameLocked(files: Files, directory: Inode, name: Uint8Array): Task<NameTarget | null> {
+/**
+ * What a name leads to, held for the caller, or null. Name and inode are read under one hold of the directory's lock: a
+ * rename in between would delete the inode, and the name would seem to be missing although it never was.
+ */
+export function* lookUp(files: Files, directory: Inode, name: Uint8Array): Task<Inode | null> {
   const lock = yield* directory.lock.acquire('shared');
   try {
-    return yield* findName(files, directory, name);
+    const target = yield* findName(files, directory, name);
+    return target === null ? null : yield* getInode(files, target.inode);
   } finally {
     lock.release();
   }
@@ -91,9 +93,9 @@ export function releaseAll(held: Held[]): void {
   while (held.length > 0) held.pop()!.release();
 }
 
-/** A name as it was found without locks, and as it is once what it leads to is locked too. */
-export function isSameTarget(a: NameTarget | null, b: NameTarget | null): boolean {
-  return a?.inode === b?.inode;
+/** Whether a name still leads to what it led to before that was locked too. */
+export function leadsTo(target: NameTarget | null, inode: Inode | null): boolean {
+  return target?.inode === inode?.number;
 }
 
 /** Throws ENOENT when the directory was removed while it was being locked. */

@@ -13,7 +13,7 @@ import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
 
 /** A commit that waits for other writers lets completions in: it may be waiting for their data. */
-const COMPLETION = { items: 4, joins: true } as const;
+export const COMPLETION = { items: 4, joins: true, releasesSpace: true } as const;
 
 /** Waits until the ordered extent is over, well or badly. */
 export function* waitForOrderedExtent(inode: Inode, ordered: OrderedExtent): Task<void> {
@@ -91,7 +91,10 @@ function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void>
   const range = yield* inode.ranges.acquire(ordered.start, ordered.length, 'exclusive');
   try {
     yield* dropExtentMaps(files, inode, ordered.start, ordered.end, false);
-    yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
+    // With an item it is an extent of the file already, in a transaction that never becomes durable.
+    if (!ordered.hasItem) {
+      yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
+    }
   } finally {
     range.release();
   }

@@ -8,13 +8,13 @@ import { openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName, isEmptyDirectory, removeName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { getInode, writeInodeItem } from './inode-items.ts';
+import { writeInodeItem } from './inode-items.ts';
 import {
   checkAlive,
-  findNameLocked,
-  isSameTarget,
   isWithin,
+  leadsTo,
   lockInodes,
+  lookUp,
   type Place,
   releaseAll,
   walkToPlace,
@@ -59,26 +59,24 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
     throw new FsError('EBUSY', `${from.name === null ? fromPath.text : toPath.text} cannot be renamed`);
   }
   for (;;) {
-    const source = yield* findNameLocked(files, from.directory, from.name);
-    if (source === null) throw new FsError('ENOENT', `${fromPath.text} does not exist`);
-    const victim = yield* findNameLocked(files, to.directory, to.name);
     const held: Held[] = [];
     const holds: Inode[] = [];
     try {
-      const sourceInode = yield* getInode(files, source.inode);
-      holds.push(sourceInode);
-      const victimInode = victim === null ? null : yield* getInode(files, victim.inode);
-      if (victimInode !== null) holds.push(victimInode);
-      yield* lockInodes([from.directory, to.directory, sourceInode, victimInode], held);
+      const source = yield* lookUp(files, from.directory, from.name);
+      if (source === null) throw new FsError('ENOENT', `${fromPath.text} does not exist`);
+      holds.push(source);
+      const victim = yield* lookUp(files, to.directory, to.name);
+      if (victim !== null) holds.push(victim);
+      yield* lockInodes([from.directory, to.directory, source, victim], held);
       const sourceNow = yield* findName(files, from.directory, from.name);
       const victimNow = yield* findName(files, to.directory, to.name);
-      if (!isSameTarget(source, sourceNow) || !isSameTarget(victim, victimNow)) continue;
-      if (sourceInode === victimInode) return;
+      if (!leadsTo(sourceNow, source) || !leadsTo(victimNow, victim)) continue;
+      if (source === victim) return;
       const ends: RenameEnds = {
         from: { directory: from.directory, name: from.name },
         to: { directory: to.directory, name: to.name },
-        source: sourceInode,
-        victim: victimInode,
+        source,
+        victim,
         fromPath,
         toPath,
       };

@@ -64,7 +64,8 @@ export function* dropPagesFrom(files: Files, inode: Inode, start: number): Task<
 
 /** Takes all extents from `start` on out of the file, maps and items, and writes the inode. */
 function* removeExtentsFrom(files: Files, inode: Inode, start: number): Task<void> {
-  const range = yield* inode.ranges.acquire(start, FILE_OFFSET_LIMIT - start, 'exclusive');
+  // The whole range, so that no lookup in the part that stays brings back a map of the part that goes.
+  const range = yield* inode.ranges.acquire(0, FILE_OFFSET_LIMIT, 'exclusive');
   try {
     // Pages may have come back while the ordered extents were awaited; by the new size they are zero.
     for (const page of inode.pages.within(start / PAGE_SIZE, Number.POSITIVE_INFINITY)) {

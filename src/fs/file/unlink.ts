@@ -8,8 +8,8 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { findName, isEmptyDirectory, removeName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { getInode, writeInodeItem } from './inode-items.ts';
-import { findNameLocked, isSameTarget, lockInodes, releaseAll, walkToPlace } from './namespace.ts';
+import { writeInodeItem } from './inode-items.ts';
+import { leadsTo, lockInodes, lookUp, releaseAll, walkToPlace } from './namespace.ts';
 import { isDot, type ParsedPath } from './path.ts';
 
 const REMOVAL = { items: 8, releasesSpace: true } as const;
@@ -30,14 +30,13 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
   try {
     if (name === null) throw namelessError(path, wantsDirectory);
     for (;;) {
-      const target = yield* findNameLocked(files, directory, name);
-      if (target === null) throw new FsError('ENOENT', `${path.text} does not exist`);
-      const inode = yield* getInode(files, target.inode);
+      const inode = yield* lookUp(files, directory, name);
+      if (inode === null) throw new FsError('ENOENT', `${path.text} does not exist`);
       const held: Held[] = [];
       try {
         yield* lockInodes([directory, inode], held);
         const now = yield* findName(files, directory, name);
-        if (!isSameTarget(target, now)) continue;
+        if (!leadsTo(now, inode)) continue;
         yield* checkRemovable(files, inode, path, wantsDirectory);
         yield* removeLocked(files, directory, name, inode);
         return;

@@ -54,10 +54,11 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
     if (run === null || run.start !== first) return run === null ? end : run.start;
     const reserved = yield* reserveForRun(files, inode, run.start, run.end);
     if (reserved === null) return run.end;
+    files.fs.space.returnDataPromise(reserved.length);
     yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
     ordered = new OrderedExtent(start, reserved.length, reserved.logical, false);
     pages = inode.pages.within(first, first + reserved.length / PAGE_SIZE);
-    data = takeDirtyBytes(files, inode, pages, reserved.length);
+    data = takeDirtyBytes(inode, pages, reserved.length);
     inode.ordered.add(ordered);
   } finally {
     range.release();
@@ -91,22 +92,22 @@ function* reserveForRun(
 }
 
 /** A copy of the pages, which go on changing while the device has it. */
-function takeDirtyBytes(files: Files, inode: Inode, pages: readonly Page[], length: number): Uint8Array {
+function takeDirtyBytes(inode: Inode, pages: readonly Page[], length: number): Uint8Array {
   const data = new Uint8Array(length);
   const start = pages[0]!.index;
   for (const page of pages) {
     data.set(page.bytes, (page.index - start) * PAGE_SIZE);
-    dropDirty(files, inode, page);
+    inode.pages.markClean(page);
     page.isUnderWriteback = true;
   }
   return data;
 }
 
-/** The page is no longer dirty: its bytes have a place, or never will. */
+/** The page is no longer dirty: its bytes never get a place. */
 export function dropDirty(files: Files, inode: Inode, page: Page): void {
   if (!page.isDirty) return;
   inode.pages.markClean(page);
-  files.inodes.changeDelayedAllocation(-PAGE_SIZE);
+  files.fs.space.returnDataPromise(PAGE_SIZE);
 }
 
 /** Body of the task that sees a run of pages through: the transfer, then the items. */

@@ -17,6 +17,7 @@ const GLOBAL_RESERVE_BLOCKS_MIN = 24;
  */
 const SPACE = resource('space', 0);
 const COMMUTING_BLOCKS_MIN = 64;
+const COMMUTING_DATA_BYTES_MIN = 1024 * 1024;
 
 /** All block groups, and who has been promised what. Everything is plain: to allocate never suspends. */
 export class Space {
@@ -27,6 +28,8 @@ export class Space {
   private readonly dirty: BlockGroup[] = [];
   /** Bytes of metadata promised to open handles and not yet allocated. */
   private promisedMetadata: ByteCount = 0;
+  /** Bytes of data promised to writes and not yet allocated. */
+  private promisedData: ByteCount = 0;
 
   constructor(world: World, nodeSize: ByteCount) {
     this.world = world;
@@ -205,6 +208,22 @@ export class Space {
     this.world.touch(SPACE, 'read');
     assert(this.promisedMetadata >= bytes, 'a promise is returned once', { bytes });
     this.promisedMetadata -= bytes;
+  }
+
+  /** Promises `bytes` of data space to a write. False when less than that is free and promised to nobody. */
+  promiseData(bytes: ByteCount): boolean {
+    const margin = this.freeDataBytes() - this.promisedData - bytes;
+    this.world.touch(SPACE, margin < COMMUTING_DATA_BYTES_MIN ? 'write' : 'read');
+    if (margin < 0) return false;
+    this.promisedData += bytes;
+    return true;
+  }
+
+  /** The data has its place now, or needs none any more. */
+  returnDataPromise(bytes: ByteCount): void {
+    this.world.touch(SPACE, 'read');
+    assert(this.promisedData >= bytes, 'a promise is returned once', { bytes });
+    this.promisedData -= bytes;
   }
 
   usedMetadataBytes(): ByteCount {

@@ -93,7 +93,10 @@ export interface StartOptions {
   readonly items?: number;
   /** The handle frees more than it takes (unlink, truncate): it may use the reserve. */
   readonly releasesSpace?: boolean;
-  /** May enter while a commit waits for other writers, as the completion of ordered extents must. */
+  /**
+   * May enter while a commit waits for other writers, and without a promise when there is none to have, as the
+   * completion of ordered extents must.
+   */
   readonly joins?: boolean;
 }
 
@@ -122,6 +125,9 @@ function* startWhenPossible(fs: FsInfo, options: StartOptions): Task<Transaction
       // What running and committing transactions freed can be had only after their commit.
       mayCommit = false;
       yield* commitTransaction(fs);
+    } else if (options.joins === true) {
+      // Its data was accepted when there was room: it takes from the reserve what it needs.
+      return enterTransaction(fs, false, 0);
     } else throw new FsError('ENOSPC', 'reservation of metadata space: none is left');
   }
 }
@@ -132,6 +138,14 @@ function tryStart(fs: FsInfo, options: StartOptions): TransactionHandle | null {
   const promised = promiseFor(fs, options);
   if (!fs.space.promiseMetadata(promised, commitNeed(fs), options.releasesSpace === true)) return null;
   return enterTransaction(fs, options.joins !== true, promised);
+}
+
+/** Whether a handle for so many items would be let in now, as far as metadata space goes. */
+export function hasMetadataRoom(fs: FsInfo, items: number): boolean {
+  const promised = promiseFor(fs, { items });
+  if (!fs.space.promiseMetadata(promised, commitNeed(fs), false)) return false;
+  fs.space.returnPromise(promised);
+  return true;
 }
 
 function isOpenTo(fs: FsInfo, options: StartOptions): boolean {

@@ -91,6 +91,14 @@ export function copiesOf(chunk: Chunk): number {
   return (chunk.flags & COPY_PROFILES_MASK) !== 0 ? chunk.stripes.length : 1;
 }
 
+/**
+ * How many copies of a write may fail without the write failing: what the profile can lose of its devices. None of DUP,
+ * whose copies lie on one device: Linux aborts the transaction there too.
+ */
+export function failedCopiesTolerated(chunk: Chunk): number {
+  return (chunk.flags & BLOCK_GROUP_FLAG.DUP) !== 0 ? 0 : copiesOf(chunk) - 1;
+}
+
 /** The device range that holds copy `mirror` (from 0) of a range that lies inside the chunk. */
 export function mapToStripe(chunk: Chunk, logical: LogicalAddress, length: ByteCount, mirror: number): Mapping {
   const offset = logical - chunk.logical;

@@ -5,7 +5,7 @@ import { resource } from '../../task/resource.ts';
 import { Completed, type Task } from '../../task/task.ts';
 import type { BlockDevice, IoPurpose, IoResult, PendingIo, World } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { type Chunk, ChunkMap, copiesOf, mapToStripe } from './chunk-map.ts';
+import { type Chunk, ChunkMap, copiesOf, failedCopiesTolerated, mapToStripe } from './chunk-map.ts';
 
 const CHUNK_MAP = resource('chunk-map', 0);
 
@@ -118,26 +118,24 @@ function copiesText(copies: number): string {
 /** Writes of one logical range, under way on every copy. */
 export class PendingWrite {
   private readonly pending: readonly PendingIo[];
-  private readonly failedAtOnce: Errno | null;
+  private readonly failuresTolerated: number;
 
-  constructor(pending: readonly PendingIo[], failedAtOnce: Errno | null = null) {
+  constructor(pending: readonly PendingIo[], failuresTolerated: number) {
     this.pending = pending;
-    this.failedAtOnce = failedAtOnce;
+    this.failuresTolerated = failuresTolerated;
   }
 
-  /**
-   * Waits for all copies. Null when at least one copy was written, else the first error: like btrfs, which tolerates
-   * as many failed copies as the profile can lose.
-   */
+  /** Waits for all copies. Null when no more of them failed than the profile tolerates, else the first error. */
   *wait(): Task<Errno | null> {
-    let written = 0;
-    let firstError = this.failedAtOnce;
+    let failures = 0;
+    let firstError: Errno | null = this.pending.length === 0 ? 'EIO' : null;
     for (const io of this.pending) {
       const result = yield* io.wait();
-      if (result.error === null) written++;
-      else firstError ??= result.error;
+      if (result.error === null) continue;
+      failures++;
+      firstError ??= result.error;
     }
-    return written > 0 ? null : firstError;
+    return failures <= this.failuresTolerated && this.pending.length > 0 ? null : firstError;
   }
 }
 
@@ -149,7 +147,7 @@ export function* submitLogicalWrite(
   purpose: IoPurpose,
 ): Task<PendingWrite> {
   const chunk = fs.volume.chunkAt(logical);
-  if (chunk === null || logical + bytes.length > chunk.logical + chunk.length) return new PendingWrite([], 'EIO');
+  if (chunk === null || logical + bytes.length > chunk.logical + chunk.length) return NOTHING_PENDING;
   const pending: PendingIo[] = [];
   const copies = copiesOf(chunk);
   for (let mirror = 0; mirror < copies; mirror++) {
@@ -157,10 +155,12 @@ export function* submitLogicalWrite(
     const request = { operation: 'write', offset: physical, length, bytes, purpose, logical } as const;
     pending.push(yield* fs.volume.device(device).submit(request));
   }
-  return new PendingWrite(pending);
+  return new PendingWrite(pending, failedCopiesTolerated(chunk));
 }
 
-/** Submits and waits. Null, or the errno when no copy could be written. */
+const NOTHING_PENDING = new PendingWrite([], 0);
+
+/** Submits and waits. Null, or the errno when more copies failed than the profile tolerates. */
 export function* writeLogical(
   fs: VolumeHost,
   logical: LogicalAddress,

@@ -104,7 +104,7 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
   fdatasync: { ...CHANGING, ...BY_FILE },
   fiemap: { ...TROUBLE, ...BY_FILE, ENOSPC: ['may-be-full', 'fault', 'aborted'], EROFS: ['aborted'] },
   sync: CHANGING,
-  'drop-caches': CHANGING,
+  'drop-caches': { ...CHANGING, ...BY_FILE },
   remount: CHANGING,
   sleep: {},
   mark: {},

@@ -1,8 +1,10 @@
+import { readU64, viewOf } from '../../base/bytes.ts';
 import type { Errno } from '../../base/errno.ts';
 import type { RunRecord } from '../../record/run-record.ts';
 import { type Call, isDirect, numberArgument, openerOf, precedes, textArgument } from '../history/calls.ts';
 import type { Faults } from '../history/faults.ts';
 import type { Namespace, PathState } from '../history/namespace.ts';
+import type { ImageChunk } from '../image-contents.ts';
 import type { LawContext } from '../law.ts';
 import type { Situation } from './contracts.ts';
 
@@ -11,8 +13,12 @@ const NAME_BYTES_MAX = 255;
 /** Where the primary superblock lies, and where in it `bytes_used`. */
 const SUPERBLOCK_AT = 65536;
 const BYTES_USED_AT = 120;
+const NODE_SIZE_AT = 148;
 /** Metadata that one operation may cost, generously: a few paths copied in all trees. */
 const METADATA_PER_CALL = 65536;
+const TREE_BLOCKS_PER_CALL = 16;
+/** Tree blocks that are kept free for the commit. */
+const TREE_BLOCKS_KEPT = 64;
 
 /** Everything that situations are judged from. */
 export interface Evidence {
@@ -21,6 +27,8 @@ export interface Evidence {
   readonly namespace: Namespace;
   readonly faults: Faults;
   readonly context: LawContext;
+  /** Where space for data and metadata could be had before the run; null when that image cannot be read. */
+  readonly chunks: () => readonly ImageChunk[] | null;
 }
 
 /** Whether `call`, which returned `errno`, may have been in that situation. In doubt: yes. */
@@ -75,7 +83,7 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
 }
 
 function pathMayBe(call: Call, { namespace }: Evidence, wanted: readonly PathState[]): boolean {
-  if (call.path === null) return call.handle === null;
+  if (call.path === null) return false;
   return meets(namespace.situationsOf(call, call.path).states, wanted);
 }
 
@@ -108,19 +116,34 @@ function isUnalignedDirect(call: Call, { context }: Evidence): boolean {
   return isDirect(call) && (offset % context.sectorSize !== 0 || length % context.sectorSize !== 0);
 }
 
-/** An eighth of the devices: chunks come in large pieces, and freed space returns only with a commit. */
-export function mayBeFull({ record, calls }: Evidence): boolean {
+/**
+ * An eighth of the devices, because chunks come in large pieces and freed space returns only with a commit; or all that
+ * the chunks of before the run hold, where no new ones are made.
+ */
+export function mayBeFull({ record, calls, chunks, context }: Evidence): boolean {
   let total = 0;
   for (const image of record.before) total += image.size;
   if (total === 0) return true;
-  const superblock = record.before[0]!.read(SUPERBLOCK_AT + BYTES_USED_AT, 8);
-  let asked = superblock[0]! + superblock[1]! * 2 ** 8 + superblock[2]! * 2 ** 16 + superblock[3]! * 2 ** 24;
-  asked += superblock[4]! * 2 ** 32 + superblock[5]! * 2 ** 40;
+  const superblock = record.before[0]!;
+  const used = readU64(viewOf(superblock.read(SUPERBLOCK_AT + BYTES_USED_AT, 8)), 0);
+  const nodeSize = viewOf(superblock.read(SUPERBLOCK_AT + NODE_SIZE_AT, 4)).getUint32(0, true);
+  let data = 0;
   for (const call of calls) {
-    asked += METADATA_PER_CALL;
-    if (call.kind === 'write') asked += numberArgument(call, 'length') ?? 0;
+    // Both ends of a write lie in sectors that are written whole; a truncate zeroes the rest of one.
+    if (call.kind === 'write') data += (numberArgument(call, 'length') ?? 0) + 2 * context.sectorSize;
+    else if (call.kind === 'truncate') data += context.sectorSize;
   }
-  return asked * 8 >= total;
+  if ((used + data + calls.length * METADATA_PER_CALL) * 8 >= total) return true;
+  const known = chunks();
+  if (known === null || known.length === 0) return false;
+  const metadata = (TREE_BLOCKS_KEPT + calls.length * TREE_BLOCKS_PER_CALL) * nodeSize;
+  return used + data >= lengthOf(known, true) || used + metadata >= lengthOf(known, false);
+}
+
+function lengthOf(chunks: readonly ImageChunk[], isData: boolean): number {
+  let length = 0;
+  for (const chunk of chunks) if (chunk.isData === isData) length += chunk.length;
+  return length;
 }
 
 /** A failed I/O may surface as itself or as EIO; a failure that aborts also as EROFS. */

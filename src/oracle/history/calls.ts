@@ -4,7 +4,7 @@ import type { OperationRecord, RunRecord, Step } from '../../record/run-record.t
 /**
  * One operation of the record, read for judging. Arguments are those of the workload's operation: `path` or `from` and
  * `to` of namespace operations; `file` ({kind: 'path', path} or {kind: 'handle', handle}), or plain `path` or `handle`,
- * of the others; `offset` (null or absent when appending), `length`, `size`, `direct`, `append`, `as`.
+ * of the others; `range` (of one `file`, of drop-caches); `offset` (null or absent when appending), `length`, `size`, `direct`, `append`, `as`.
  */
 export interface Call {
   readonly record: OperationRecord;
@@ -26,7 +26,8 @@ export function callsOf(record: RunRecord): Call[] {
 
 function readCall(record: OperationRecord): Call {
   const args = record.args;
-  const file = args['file'];
+  const range = args['range'] as { readonly file?: unknown } | undefined;
+  const file = args['file'] ?? range?.file;
   let path = textOf(args['path']) ?? textOf(args['from']);
   let handle = textOf(args['handle']);
   if (typeof file === 'string') path = file;

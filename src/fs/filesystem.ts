@@ -5,6 +5,7 @@ import { FsError } from './errors.ts';
 import { cleanUpOrphans, evictDoomed, forgetAllInodes } from './file/evict.ts';
 import { Files } from './file/files.ts';
 import type { Inode } from './file/inode.ts';
+import { findFirstFreeNumber } from './file/inode-items.ts';
 import { flushAll } from './file/sync.ts';
 import { type MountOptions, mount, unmountCore } from './mount.ts';
 import type { FsInfo } from './transaction/fs-info.ts';
@@ -81,7 +82,9 @@ export class MountedFilesystem {
  */
 export function* mountFilesystem(world: World, options: MountOptions): Task<MountedFilesystem> {
   const fs = new MountedFilesystem(yield* mount(world, options));
-  if (!fs.info.isReadOnly) yield* cleanUpOrphans(fs.files);
+  if (fs.info.isReadOnly) return fs;
+  yield* findFirstFreeNumber(fs.files);
+  yield* cleanUpOrphans(fs.files);
   return fs;
 }
 

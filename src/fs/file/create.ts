@@ -18,7 +18,7 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
-import { getInode, takeInodeNumber, writeInodeItem } from './inode-items.ts';
+import { getInode, writeInodeItem } from './inode-items.ts';
 import { checkAlive, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 
@@ -56,9 +56,9 @@ export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist
 }
 
 function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: number): Task<Inode> {
-  const number = yield* takeInodeNumber(files);
   const handle = yield* startTransaction(files.fs, CREATION);
   try {
+    const number = files.inodes.takeNumber();
     const item = newInodeItem(files, handle, mode);
     const inode = new Inode(files.world, files.tree, number, item, files.rules);
     const cursor = yield* openForChange(handle, files.tree);

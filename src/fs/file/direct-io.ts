@@ -149,21 +149,28 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
     }
     if (!inode.pages.isEmpty) yield* flushRange(files, inode, start, end);
     yield* promiseDataSpace(files, inode, bytes.length);
-    return yield* writeExtents(files, inode, start, bytes);
+    return yield* writeExtents(files, inode, start, bytes, counted);
   } finally {
     if (counted) inode.directIo.add(-1);
     if (lock !== null) lock.release();
   }
 }
 
-function* writeExtents(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
+/** `isOverwrite`: the range lay inside the file when the inode's lock was given up, so the size is not ours to move. */
+function* writeExtents(
+  files: Files,
+  inode: Inode,
+  start: number,
+  bytes: Uint8Array,
+  isOverwrite: boolean,
+): Task<number> {
   const end = start + bytes.length;
   const submitted: DirectExtent[] = [];
   let at = start;
   let failure: unknown = null;
   while (at < end && failure === null) {
     try {
-      const ordered = yield* mapNewExtent(files, inode, at, end - at);
+      const ordered = yield* mapNewExtent(files, inode, at, end - at, isOverwrite);
       const data = ordered.length === bytes.length ? bytes : bytes.subarray(at - start, ordered.end - start);
       ordered.checksums = checksumsOf(data);
       submitted.push({ ordered, io: yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA) });
@@ -187,7 +194,13 @@ interface DirectExtent {
 }
 
 /** Maps as much of the range as one extent takes. */
-function* mapNewExtent(files: Files, inode: Inode, start: number, length: number): Task<OrderedExtent> {
+function* mapNewExtent(
+  files: Files,
+  inode: Inode,
+  start: number,
+  length: number,
+  isOverwrite: boolean,
+): Task<OrderedExtent> {
   const range = yield* lockForDirectIo(files, inode, start, length, true);
   try {
     // The old place of the data decides nothing while all writes copy, but the kernel asks here too.
@@ -198,7 +211,8 @@ function* mapNewExtent(files: Files, inode: Inode, start: number, length: number
     yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
     const ordered = new OrderedExtent(start, reserved.length, reserved.logical, true);
     inode.ordered.add(ordered);
-    if (ordered.end > inode.size) inode.setSize(ordered.end);
+    // A truncate may have cut the file under an overwrite: it waits for us, and then takes away what we wrote.
+    if (!isOverwrite && ordered.end > inode.size) inode.setSize(ordered.end);
     return ordered;
   } finally {
     if (!files.mutations.has('forget-range-unlock')) range.release();

@@ -18,7 +18,10 @@ import { dropPagesFrom } from './truncate.ts';
 
 const DELETION = { items: 8, releasesSpace: true } as const;
 
-/** Removes what inodes without links and holders have on disk. */
+/**
+ * Removes what inodes without links and holders have on disk. Whoever let go of an inode last does this, and has no part
+ * in its failure: then the orphan item stays, and the next mount tries again.
+ */
 export function* evictDoomed(files: Files): Task<void> {
   for (;;) {
     const inode = files.inodes.takeDoomed();
@@ -30,7 +33,11 @@ export function* evictDoomed(files: Files): Task<void> {
 function* deleteInode(files: Files, inode: Inode): Task<void> {
   yield* dropPagesFrom(files, inode, 0);
   yield* waitForOrderedRange(inode, 0, FILE_END);
-  if (!files.fs.isReadOnly) yield* removeItems(files, inode);
+  try {
+    if (!files.fs.isReadOnly) yield* removeItems(files, inode);
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+  }
   forgetInode(files, inode);
 }
 

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import type { InodeNumber } from '../../base/units.ts';
 import { resource } from '../../task/resource.ts';
 import type { World } from '../../task/world.ts';
@@ -69,16 +70,17 @@ export class InodeCache {
     return this.doomed.pop() ?? null;
   }
 
-  /** The number for a new inode; null while it is not known where free ones begin. */
-  takeNumber(): InodeNumber | null {
+  /** The number for a new inode. */
+  takeNumber(): InodeNumber {
     this.world.touch(NUMBERS, 'write');
-    return this.nextFree === 0 ? null : this.nextFree++;
+    assert(this.nextFree > 0, 'a file system that can be changed knows its free inode numbers', {});
+    return this.nextFree++;
   }
 
-  /** Numbers from here on are free; the first to say so is right. */
+  /** Numbers from here on are free. */
   setFirstFreeNumber(number: InodeNumber): void {
     this.world.touch(NUMBERS, 'write');
-    if (this.nextFree === 0) this.nextFree = number;
+    this.nextFree = number;
   }
 
   remove(inode: Inode): void {

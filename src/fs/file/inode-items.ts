@@ -59,10 +59,8 @@ export function* updateInode(files: Files, inode: Inode): Task<void> {
   }
 }
 
-/** The number for a new inode: one more than the highest ever seen since the mount. */
-export function* takeInodeNumber(files: Files): Task<InodeNumber> {
-  const known = files.inodes.takeNumber();
-  if (known !== null) return known;
+/** At mount: new inodes get numbers above the highest there is, and no number twice while the mount lasts. */
+export function* findFirstFreeNumber(files: Files): Task<void> {
   const cursor = yield* searchTree(files.fs, files.tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
   try {
     const hasItem = yield* cursor.previous();
@@ -71,5 +69,4 @@ export function* takeInodeNumber(files: Files): Task<InodeNumber> {
   } finally {
     cursor.release();
   }
-  return files.inodes.takeNumber()!;
 }

@@ -48,7 +48,13 @@ function* shrinkFile(files: Files, inode: Inode, size: number): Task<void> {
   yield* dropPagesFrom(files, inode, firstGone);
   yield* waitForOrderedRange(inode, firstGone - (firstGone % PAGE_SIZE), FILE_END);
   yield* files.world.point('truncate-items', inode.mapsId);
-  yield* removeExtentsFrom(files, inode, firstGone);
+  try {
+    yield* removeExtentsFrom(files, inode, firstGone);
+  } catch (error) {
+    // What is on disk is still part of the file, as in Linux: its size must not be written as the new one.
+    if (error instanceof FsError && inode.diskSize > inode.size) inode.setSize(inode.diskSize);
+    throw error;
+  }
 }
 
 /** Forgets all pages from `start` on, dirty ones too. */

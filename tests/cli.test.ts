@@ -188,7 +188,7 @@ describe('bad usage ends 2, on standard error only, with the nearest right thing
       ['run', 'dio-write-splits-extent-mp'],
       'did you mean dio-write-splits-extent-map?',
     ],
-    ['an unknown fix', ['run', '--fixes', 'reuse-covring-map'], "did you mean 'reuse-covering-map'?"],
+    ['an unknown fix', ['run', '--fixes', 'reuse-covring-map'], "did you mean reuse-covering-map?"],
     [
       'an impossible combination of fixes',
       ['run', '--fixes', 'reuse-encompassing-map'],
@@ -235,6 +235,41 @@ describe('bad usage ends 2, on standard error only, with the nearest right thing
 });
 
 describe('standard output', () => {
+  test('what stands in the way of any document is a document too with --json', async () => {
+    for (const args of [
+      ['run', 'nothing-like-it'],
+      ['run', '--runs', '0'],
+      ['list', 'zzz'],
+      ['check', 'none'],
+      ['run', '--zork'],
+    ]) {
+      const { exitCode, stdout } = await fsquake(...args, '--json');
+      expect(exitCode).toBe(2);
+      expect(JSON.parse(stdout)).toMatchObject({ format: 'fsquake-error-1', exitCode: 2 });
+    }
+  });
+
+  test('all wrong options are named at once', async () => {
+    const { stderr } = await fsquake('run', '--runs', '0', '--kernel', 'abc', '--fixes', 'zzz', '--seed', '');
+    expect(stderr).toMatch(/'abc' is no .*\n.*"zzz".*\n--runs takes .*\n--seed takes /);
+  });
+
+  test('a pattern that is none is looked for as it stands', async () => {
+    const { exitCode, stderr } = await fsquake('run', '[z-a]*');
+    expect([exitCode, stderr]).toEqual([2, 'fsquake: no workload matches [z-a]*; see `fsquake list workloads`\n']);
+  });
+
+  test('a schedule that names what there is not is refused with all of it', async () => {
+    const [corpus] = readdirSync(join(ROOT, 'results/corpus')).filter((name) => name.endsWith('.json'));
+    const schedule = JSON.parse(readFileSync(join(ROOT, 'results/corpus', corpus!), 'utf8'));
+    const file = join(FOLDER, 'edited.json');
+    const switches = { on: ['no-such-fix'], kernel: 'abc' };
+    writeFileSync(file, JSON.stringify({ ...schedule, switches, decideAt: ['extent-map-lokup'] }));
+    const { exitCode, stderr } = await fsquake('replay', file);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/no fix "no-such-fix".*no point "extent-map-lokup".*"extent-map-lookup".*'abc' is no/);
+  });
+
   test('help leads with examples and names the exit codes', async () => {
     const { exitCode, stdout } = await fsquake('--help');
     expect(exitCode).toBe(0);

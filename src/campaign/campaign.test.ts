@@ -183,6 +183,10 @@ describe('switches on the command line', () => {
   test('unknown names, kernels and combinations are refused', () => {
     expect(() => parseFixSelection('reuse-covring-map', null)).toThrow(SelectionError);
     expect(() => parseFixSelection(null, 'four')).toThrow(SelectionError);
+    expect(() => parseFixSelection(' , ', null)).toThrow(/names no fix/);
+    expect(() => parseFixSelection('reuse-covring-map,zzz', 'four')).toThrow(
+      /'four' is no .*\nno fix is called "reuse-covring-map"; did you mean reuse-covering-map\?\nno fix is called "zzz"; see/,
+    );
     expect(() => onOf('all,-reuse-identical-map')).toThrow(/builds on reuse-identical-map/);
   });
 

@@ -1,4 +1,5 @@
 import { BadKernelVersion, FIXES, type Fix, FixSet, fixesOfKernel, resolveFix, UnknownFix } from '../fs/fixes.ts';
+import { nearestWord } from '../workload/nearest.ts';
 import type { Switches } from './verdict.ts';
 
 /** What `--fixes` and `--kernel` ask for. */
@@ -27,22 +28,46 @@ const REGISTRY: readonly Fix[] = FIXES;
  */
 export function parseFixSelection(list: string | null, kernel: string | null): FixSelection | null {
   if (list === null && kernel === null) return null;
+  const problems: string[] = [];
+  if (kernel !== null) attempt(() => fixesOfKernel(kernel), problems);
+  const selection = { kernel, ...readList(list, problems) };
+  if (problems.length > 0) throw new SelectionError(problems.join('\n'));
+  return selection;
+}
+
+/** Null, with the reason added to `problems`, when a name or release is unknown. */
+function attempt<T>(find: () => T, problems: string[]): T | null {
   try {
-    if (kernel !== null) fixesOfKernel(kernel);
-    return { kernel, ...readList(list ?? '') };
+    return find();
   } catch (error) {
-    if (error instanceof UnknownFix || error instanceof BadKernelVersion) throw new SelectionError(error.message);
-    throw error;
+    if (!(error instanceof UnknownFix || error instanceof BadKernelVersion)) throw error;
+    problems.push(error instanceof UnknownFix ? unknown(error.asked) : error.message);
+    return null;
   }
 }
 
-function readList(list: string): Omit<FixSelection, 'kernel'> {
+function unknown(asked: string): string {
+  const ids = REGISTRY.map((fix) => fix.id);
+  const nearest =
+    ['all', 'none'].find((word) => word === asked.toLowerCase()) ??
+    nearestWord(asked, ids) ??
+    nearestWord(
+      asked,
+      REGISTRY.map((fix) => fix.commit).filter((commit) => commit !== ''),
+    );
+  const isDigits = /^[0-9a-f]{1,6}$/.test(asked) ? '; a commit needs at least 7 digits' : '';
+  return `no fix is called ${JSON.stringify(asked)}${nearest === null ? '; see `fsquake list fixes`' : `; did you mean ${nearest}?`}${isDigits}`;
+}
+
+function readList(list: string | null, problems: string[]): Omit<FixSelection, 'kernel'> {
   let start: FixSelection['start'] = 'base';
+  if (list === null) return { start, changes: [] };
   const changes: { id: string; isOn: boolean }[] = [];
   const words = list
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+  if (words.length === 0) problems.push('--fixes names no fix: say all, none, or names of `fsquake list fixes`');
   for (const [index, word] of words.entries()) {
     if (word === 'all' || word === 'none') {
       start = word;
@@ -51,7 +76,8 @@ function readList(list: string): Omit<FixSelection, 'kernel'> {
     }
     const isSigned = word.startsWith('-') || word.startsWith('+');
     if (index === 0 && !isSigned) start = 'none';
-    changes.push({ id: resolveFix(isSigned ? word.slice(1) : word).id, isOn: !word.startsWith('-') });
+    const fix = attempt(() => resolveFix(isSigned ? word.slice(1) : word), problems);
+    if (fix !== null) changes.push({ id: fix.id, isOn: !word.startsWith('-') });
   }
   return { start, changes };
 }
@@ -63,15 +89,12 @@ export function selectFixes(selection: FixSelection, base: readonly string[]): F
     if (change.isOn) on.add(change.id);
     else on.delete(change.id);
   }
-  for (const fix of REGISTRY) {
-    if (!on.has(fix.id)) continue;
+  const problems = REGISTRY.filter((fix) => on.has(fix.id)).flatMap((fix) => {
     const missing = fix.requires.filter((id) => !on.has(id));
-    if (missing.length > 0) {
-      throw new SelectionError(
-        `${fix.id} builds on ${missing.join(', ')}, which is off: turn it on too, or add -${fix.id}`,
-      );
-    }
-  }
+    if (missing.length === 0) return [];
+    return [`${fix.id} builds on ${missing.join(', ')}, which is off: turn it on too, or add -${fix.id}`];
+  });
+  if (problems.length > 0) throw new SelectionError(problems.join('\n'));
   return new FixSet(on, selection.kernel);
 }
 

@@ -1,6 +1,8 @@
-import { FixSet } from '../fs/fixes.ts';
+import { BadKernelVersion, FIXES, FixSet, fixesOfKernel } from '../fs/fixes.ts';
 import type { Violation } from '../oracle/law.ts';
 import type { RunRecord } from '../record/run-record.ts';
+import type { Workload } from '../workload/model.ts';
+import { nearestWord } from '../workload/nearest.ts';
 import { parseWorkload } from '../workload/parse.ts';
 import { Bench } from './bench.ts';
 import { switchesOf } from './fix-selection.ts';
@@ -34,6 +36,7 @@ export function replaySchedule(document: ScheduleDocument, fixesOn: readonly str
   }
   const { kernel } = document.switches;
   const enabled = fixesOn ?? document.switches.on;
+  checkNames(document, workload, enabled);
   const bench = new Bench(workload, new FixSet(enabled, kernel));
   const strategy = replayOf(document.tape);
   const execution = bench.execute(strategy, {
@@ -50,4 +53,33 @@ export function replaySchedule(document: ScheduleDocument, fixesOn: readonly str
       strategy.divergence === null ? null : `step ${strategy.divergence.step}: ${strategy.divergence.message}`,
     isSameVerdict: lawsOf(execution.violations).join() === document.expect.laws.join(),
   };
+}
+
+/** Fixes, kernel and points that this version knows, or a `ScheduleDocumentError` about all that it does not. */
+function checkNames(document: ScheduleDocument, workload: Workload, enabled: readonly string[]): void {
+  const fixes = FIXES.map((fix) => fix.id as string);
+  const marks = workload.tasks.flatMap(({ operations }) =>
+    operations.flatMap((operation) => (operation.kind === 'mark' ? [operation.point] : [])),
+  );
+  const points = [...VOCABULARY.points, ...marks];
+  const problems = [
+    ...enabled.filter((id) => !fixes.includes(id)).map((id) => unknown('fix', id, fixes)),
+    ...(document.decideAt ?? [])
+      .filter((point) => !points.includes(point))
+      .map((name) => unknown('point', name, points)),
+  ];
+  try {
+    if (document.switches.kernel !== null) fixesOfKernel(document.switches.kernel);
+  } catch (error) {
+    if (!(error instanceof BadKernelVersion)) throw error;
+    problems.push(error.message);
+  }
+  if (problems.length > 0) {
+    throw new ScheduleDocumentError(`the schedule of ${document.name} cannot be repeated: ${problems.join('; ')}`);
+  }
+}
+
+function unknown(what: string, name: string, known: readonly string[]): string {
+  const nearest = nearestWord(name, known);
+  return `there is no ${what} "${name}"${nearest === null ? '' : `; did you mean "${nearest}"?`}`;
 }

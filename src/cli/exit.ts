@@ -20,13 +20,10 @@ export class UsageError extends Error {
   }
 }
 
-/** A whole number ≥ 1, as an option's parser. Throws `UsageError`. */
-export function countOption(name: string): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-      throw new UsageError(`${name} takes a whole number from 1 on, not ${JSON.stringify(text)}`);
-    }
-    return value;
-  };
+/** A whole number ≥ 1 that is exact. Throws `UsageError`. */
+export function readCount(name: string, text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= 1) return value;
+  const limit = /^\d+$/.test(text) && value > 0 ? `at most ${Number.MAX_SAFE_INTEGER}` : 'a whole number from 1 on';
+  throw new UsageError(`${name} takes ${limit}, not ${JSON.stringify(text)}`);
 }

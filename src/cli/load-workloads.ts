@@ -3,6 +3,7 @@ import { VOCABULARY } from '../campaign/registry.ts';
 import type { TextStyle } from '../report/run-report.ts';
 import { formatProblems } from '../workload/format-problems.ts';
 import type { Workload } from '../workload/model.ts';
+import { suggest } from '../workload/nearest.ts';
 import { parseWorkload } from '../workload/parse.ts';
 import type { Problem } from '../workload/problem.ts';
 import { UsageError } from './exit.ts';
@@ -50,6 +51,9 @@ function findFiles(words: readonly string[], filter: string | null): WorkloadFil
   const pattern = globToRegExp(filter);
   const kept = files.filter((file) => file.name.includes(filter) || pattern.test(file.name));
   if (kept.length > 0) return kept;
-  const names = files.map((file) => file.name).join(', ');
-  throw new UsageError(`--filter ${JSON.stringify(filter)} leaves no workload; there are: ${names}`);
+  const hint = suggest(
+    filter,
+    files.map((file) => file.name),
+  );
+  throw new UsageError(`--filter ${JSON.stringify(filter)} leaves no workload; ${hint}`);
 }

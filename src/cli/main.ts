@@ -5,7 +5,7 @@ import { EXIT, UsageError } from './exit.ts';
 import { listCommand } from './list-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { runCommand } from './run-command.ts';
-import { say } from './terminal.ts';
+import { print, say } from './terminal.ts';
 
 const HELP_HEAD = `Examples:
   $ fsquake run                                   every shipped workload, each under all settings it speaks of
@@ -29,7 +29,7 @@ Exit codes:
 /** The command line. Sets the exit code of the process and returns it; never throws, never calls `process.exit`. */
 export async function main(argv: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);
+    if (!stream.listeners('error').includes(takeStreamError)) stream.on('error', takeStreamError);
   }
   let code: number = EXIT.asExpected;
   const end = (value: number) => {
@@ -43,6 +43,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     } else await program.parseAsync([...argv]);
   } catch (error) {
     code = explain(error);
+    if (code !== EXIT.asExpected && asksForJson(argv))
+      await print(`${JSON.stringify(errorDocument(code, error), null, 2)}\n`);
   }
   process.exitCode = code;
   return code;
@@ -78,8 +80,23 @@ function explain(error: unknown): number {
   return EXIT.benchFault;
 }
 
-/** Whoever reads has gone (`fsquake list | head`): nothing is wrong, and nobody is left to tell. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.asExpected);
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(2, end < 0 ? argv.length : end).includes('--json');
+}
+
+/** What `--json` prints when a command did not get as far as its own document. */
+function errorDocument(exitCode: number, error: unknown): object {
+  const text = error instanceof Error ? error.message : String(error);
+  return { format: 'fsquake-error-1', exitCode, message: text.replace(/^error: /, '') };
+}
+
+/**
+ * Whoever reads has gone (`fsquake run | head`): nobody is left to tell, but what was found is still saved, and the
+ * exit code still says how it went. Output that cannot be written for another reason (a full disk) is a failure.
+ */
+function takeStreamError(this: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE' || this === process.stderr) return;
+  say(`fsquake: the output could not be written (${error.code ?? error.message})`);
+  process.exit(EXIT.usage);
 }

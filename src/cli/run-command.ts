@@ -13,7 +13,7 @@ import { verdictDocument } from '../report/run-json.ts';
 import { PLAIN, type RunReport } from '../report/run-report.ts';
 import { showBad, showSummary } from '../report/summary-text.ts';
 import { showCount } from '../report/wording.ts';
-import { countOption, EXIT, UsageError } from './exit.ts';
+import { EXIT, readCount, UsageError } from './exit.ts';
 import { loadWorkloads } from './load-workloads.ts';
 import { ProgressLine, print, say, styleOf } from './terminal.ts';
 
@@ -22,7 +22,7 @@ interface RunOptions {
   readonly fixes?: string;
   readonly kernel?: string;
   readonly seed?: string;
-  readonly runs?: number;
+  readonly runs?: string;
   readonly json?: boolean;
   readonly results: string;
   readonly quiet?: boolean;
@@ -48,7 +48,7 @@ export function runCommand(end: (code: number) => void): Command {
     .option('--fixes <list>', 'switches: all, none, +name, -name; a plain list means exactly those fixes')
     .option('--kernel <release>', 'switches as this mainline kernel had them, before --fixes')
     .option('--seed <text>', 'seed of the random stages, instead of that in the workload')
-    .option('--runs <count>', 'executions of each random stage', countOption('--runs'))
+    .option('--runs <count>', 'executions of each random stage')
     .option('--thorough', 'outside judges see every distinct image')
     .option('--no-outside', 'ask no outside judges (btrfs check, the kernel)')
     .option('--results <dir>', 'where to keep what was found', 'results')
@@ -89,12 +89,21 @@ async function run(words: readonly string[], options: RunOptions): Promise<numbe
 }
 
 function overridesOf(options: RunOptions): Overrides {
-  try {
-    const fixes = parseFixSelection(options.fixes ?? null, options.kernel ?? null);
-    return { fixes, seed: options.seed ?? null, runs: options.runs ?? null };
-  } catch (error) {
-    throw error instanceof SelectionError ? new UsageError(error.message) : error;
-  }
+  const problems: string[] = [];
+  const attempt = <T>(read: () => T): T | null => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof SelectionError || error instanceof UsageError)) throw error;
+      problems.push(error.message);
+      return null;
+    }
+  };
+  const fixes = attempt(() => parseFixSelection(options.fixes ?? null, options.kernel ?? null));
+  const runs = attempt(() => (options.runs === undefined ? null : readCount('--runs', options.runs)));
+  if (options.seed === '') problems.push('--seed takes a whole number or text, not ""');
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  return { fixes, seed: options.seed ?? null, runs };
 }
 
 function openStore(folder: string): ResultsStore {

@@ -100,6 +100,8 @@ export function* create(fs: MountedFilesystem, path: Path): Task<void> {
 export function* open(fs: MountedFilesystem, path: Path, options: OpenOptions = {}): Task<Handle> {
   const inode = yield* findOrMake(fs, path, options);
   try {
+    // An open is for reading and writing, which Linux refuses for a directory.
+    if (inode.isDirectory) throw new FsError('EISDIR', `open: inode ${inode.number} is a directory`);
     if (options.truncate === true) {
       checkRegular(inode, 'open');
       throwIfReadOnly(fs.info);

@@ -203,7 +203,7 @@ function checkExists(names: Namespace, sure: Namespace, name: NamedPath, operati
     }
     return;
   }
-  const mayBeDirectory = ['rename', 'fsync', 'fdatasync', 'open'].includes(operation.kind);
+  const mayBeDirectory = ['rename', 'fsync', 'fdatasync'].includes(operation.kind);
   if (sure.kindOf(name.path) === 'directory' && !mayBeDirectory)
     refuse(name.at, `${name.path} is a directory (EISDIR)`);
 }

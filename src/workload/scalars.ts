@@ -93,7 +93,8 @@ function binaryUnitLike(unit: string): string | null {
 }
 
 const DURATION_UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
-const DURATION_MAX = 3600e9;
+/** Half of what the world takes for a hang, so that a long delay is never mistaken for one. */
+const DURATION_MAX = 300e9;
 
 /** Virtual time, in nanoseconds. */
 export function duration(description: string) {
@@ -113,7 +114,7 @@ export function readDuration(value: unknown): number | Refusal {
   if (factor === undefined)
     return { refused: `"${unit}" is not a unit of time`, hint: suggest(unit, Object.keys(DURATION_UNITS)) };
   const nanoseconds = Number(match[1]) * factor;
-  if (nanoseconds > DURATION_MAX) return { refused: `${value} is longer than an hour of virtual time` };
+  if (nanoseconds > DURATION_MAX) return { refused: `${value} is longer than five minutes of virtual time` };
   return nanoseconds;
 }
 

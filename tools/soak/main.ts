@@ -18,8 +18,8 @@ const { values } = parseArgs({
     count: { type: 'string' },
     executions: { type: 'string', default: '40' },
     checks: { type: 'string', default: '1' },
-    kinds: { type: "string", default: "3" },
-    devices: { type: "boolean", default: false },
+    kinds: { type: 'string', default: '3' },
+    devices: { type: 'boolean', default: false },
   },
 });
 const executionsEach = Number(values.executions);

@@ -4,9 +4,9 @@ import { VOCABULARY } from '../../src/campaign/registry.ts';
 import { replayOf } from '../../src/campaign/strategies.ts';
 import { allFixes } from '../../src/fs/fixes.ts';
 import { seededRandom } from '../../src/inject/strategies/seeded-random.ts';
-import type { DiskImage } from "../../src/record/image.ts";
-import { parseWorkload } from '../../src/workload/parse.ts';
+import type { DiskImage } from '../../src/record/image.ts';
 import type { Workload } from '../../src/workload/model.ts';
+import { parseWorkload } from '../../src/workload/parse.ts';
 import type { WorkloadForm } from './generate.ts';
 
 /** What went wrong; `kind` is what must stay the same while the workload is cut down. */

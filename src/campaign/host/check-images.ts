@@ -2,7 +2,7 @@ import { toHex } from '../../base/bytes.ts';
 import { checkImage } from '../../oracle/structure/check-image.ts';
 import type { StructureReport } from '../../oracle/structure/fault-report.ts';
 import type { DiskImage } from '../../record/image.ts';
-import { openImageFile } from './image-file.ts';
+import { NoImage, openImageFile } from './image-file.ts';
 
 /** One file system in one or more image files, and what the structure oracle says about it. */
 export interface CheckedFilesystem {
@@ -26,11 +26,11 @@ interface OpenedImage {
 
 /**
  * Walks each file system. Images with the same file system id and different device ids are the devices of one. Throws
- * `NoImage` when one of the files cannot be an image.
+ * `NoImage`, which names every file that cannot be an image.
  */
 export function checkImages(paths: readonly string[]): CheckedFilesystem[] {
   const groups: OpenedImage[][] = [];
-  for (const opened of paths.map(open)) {
+  for (const opened of openAll(paths)) {
     const group = groups.find((members) => belongsTo(members, opened));
     if (group === undefined) groups.push([opened]);
     else group.push(opened);
@@ -42,6 +42,21 @@ export function checkImages(paths: readonly string[]): CheckedFilesystem[] {
       report: checkImage(sorted.map(({ image }) => image)),
     };
   });
+}
+
+function openAll(paths: readonly string[]): OpenedImage[] {
+  const problems: string[] = [];
+  const images = paths.flatMap((path) => {
+    try {
+      return [open(path)];
+    } catch (error) {
+      if (!(error instanceof NoImage)) throw error;
+      problems.push(error.message);
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new NoImage(problems.join('\n'));
+  return images;
 }
 
 function belongsTo(members: readonly OpenedImage[], opened: OpenedImage): boolean {

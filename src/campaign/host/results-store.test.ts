@@ -35,6 +35,15 @@ test('latest follows the newest run, and runs of one second do not collide', asy
   }
 });
 
+test('runs that begin at the same time get places of their own', async () => {
+  const store = new ResultsStore(folder);
+  const id = store.newRunId(NOW, '3fa94c1e00000000');
+  const runs = [await store.begin(id), await store.begin(id)];
+  for (const run of runs) await run.writeText('summary.txt', '');
+  for (const run of runs) await run.commit();
+  expect(readdirSync(folder).sort()).toEqual([id, `${id}.2`, 'latest']);
+});
+
 test('a run that is given up leaves nothing', async () => {
   const store = new ResultsStore(folder);
   const run = await store.begin(store.newRunId(NOW, 'ff'));

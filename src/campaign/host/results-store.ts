@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -27,6 +27,7 @@ export class ResultsStore {
   constructor(folder: string) {
     this.folder = resolve(folder);
     try {
+      if (folder === '') throw Object.assign(new Error('no name'), { code: 'no name given' });
       makeFolder(this.folder);
       accessSync(this.folder, constants.W_OK | constants.X_OK);
       const probe = join(this.folder, `.probe-${process.pid}`);
@@ -46,18 +47,40 @@ export class ResultsStore {
     return unique;
   }
 
-  /** A place to write a run's files in; nothing is seen of it until `commit`. */
+  /**
+   * A place to write a run's files in; nothing is seen of it until `commit`. Its id gets a suffix where another process
+   * is about to take the same.
+   */
   async begin(runId: string): Promise<PendingRun> {
-    const hidden = join(this.folder, `.${runId}.${process.pid}.part`);
-    await rm(hidden, { recursive: true, force: true });
-    await mkdir(hidden, { recursive: true });
-    return new PendingRun(hidden, join(this.folder, runId));
+    await mkdir(this.folder, { recursive: true });
+    for (let copy = 1; ; copy++) {
+      const id = copy === 1 ? runId : `${runId}.${copy}`;
+      const place = join(this.folder, id);
+      const hidden = join(this.folder, `.${id}.part`);
+      if (!(await claim(hidden))) continue;
+      if (!existsSync(place)) return new PendingRun(hidden, place);
+      await rm(hidden, { recursive: true });
+    }
+  }
+}
+
+/** Only one process at a time can make a folder; false when it is there already. */
+async function claim(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 
 /** With its parents, step by step: Node's recursive form never returns where ENOENT answers mkdir, as in /proc. */
 function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
+  if (existsSync(folder)) {
+    if (statSync(folder).isDirectory()) return;
+    throw Object.assign(new Error(`${folder} is no folder`), { code: 'ENOTDIR' });
+  }
   if (dirname(folder) !== folder) makeFolder(dirname(folder));
   mkdirSync(folder);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A place names no schedule; the message says which, and what would. */
@@ -27,7 +27,7 @@ export function findSchedules(places: readonly string[]): { readonly path: strin
 
 function schedulesAt(place: string): string[] {
   if (!isFolder(place)) return [place];
-  const entries = readdirSync(place, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const entries = entriesOf(place).sort((a, b) => (a.name < b.name ? -1 : 1));
   const named = entries.flatMap((entry) => {
     if (entry.isDirectory())
       return schedulesAt(join(place, entry.name)).filter((path) => path.endsWith('/schedule.json'));
@@ -38,11 +38,25 @@ function schedulesAt(place: string): string[] {
   return isRun ? [] : entries.filter((entry) => entry.name.endsWith('.json')).map((entry) => join(place, entry.name));
 }
 
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    throw new NoSchedule(`${folder} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
 function isFolder(place: string): boolean {
   try {
-    return statSync(place).isDirectory();
+    const status = statSync(place);
+    if (status.isCharacterDevice() || status.isBlockDevice()) throw new NoSchedule(`${place} is a device, no file`);
+    return status.isDirectory();
   } catch (error) {
-    throw new NoSchedule(`${place} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    if (error instanceof NoSchedule) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new NoSchedule(
+      code === 'ENOENT' ? `there is no file or folder ${place}` : `${place} cannot be read (${code})`,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { nearestWord } from '../../workload/nearest.ts';
 import { PACKAGE_ROOT } from './package-root.ts';
@@ -19,6 +19,9 @@ export class WorkloadNotFound extends Error {
     this.name = 'WorkloadNotFound';
   }
 }
+
+/** Of UTF-8: more than the most characters that a workload may have. */
+const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
 const EXTENSION = /\.ya?ml$/;
 
@@ -74,13 +77,21 @@ function filesMatching(glob: string): string[] {
 
 /** All files below a folder, sorted; hidden folders and `node_modules` are left out. */
 function filesUnder(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
+  return entriesOf(folder)
     .filter((entry) => !entry.name.startsWith('.') && entry.name !== 'node_modules')
     .flatMap((entry) => {
       const path = join(folder, entry.name);
       return entry.isDirectory() ? filesUnder(path) : [path];
     })
     .sort();
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    throw new WorkloadNotFound(`${folder} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 /** `*` within a name, `**` across folders, `?`, `[ab]`, `{a,b}`. */
@@ -113,13 +124,21 @@ export function globToRegExp(glob: string): RegExp {
     } else if (character === ',' && braces > 0) source += '|';
     else source += character.replace(/[\\^$.|+()[\]{}]/g, '\\$&');
   }
-  return new RegExp(`^${source}$`);
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    // A set such as [z-a], or a brace that stays open: not a pattern, so it means these characters.
+    return new RegExp(`^${glob.replace(/[\\^$.|*?+()[\]{}]/g, '\\$&')}$`);
+  }
 }
 
 function load(path: string): WorkloadFile {
   const near = relative(process.cwd(), path);
   let text: string;
   try {
+    const status = statSync(path);
+    if (status.isCharacterDevice() || status.isBlockDevice()) throw new Error('it is a device, no file');
+    if (status.size > FILE_BYTES_MAX) throw new Error(`it has ${status.size} bytes, far more than any workload`);
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new WorkloadNotFound(`${path} cannot be read: ${(error as Error).message}`);
@@ -137,7 +156,8 @@ function missing(word: string): string {
     if (existsSync(word)) return `there is no workload in ${word}: its files should end in .yaml`;
     return `there is no file ${word}${hintFor(word.replace(EXTENSION, '').split('/').at(-1)!)}`;
   }
-  return `no shipped workload is called ${word}${hintFor(word)}`;
+  if (/[*?[{]/.test(word)) return `no workload matches ${word}; see \`fsquake list workloads\``;
+  return `no shipped workload is called ${word === '' ? '""' : word}${hintFor(word)}`;
 }
 
 function hintFor(name: string): string {

@@ -132,7 +132,6 @@ function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Arra
   return bytes.length;
 }
 
-
 /** Puts bytes that lie within one page into it, and makes it dirty. */
 function* writePage(files: Files, inode: Inode, index: number, at: number, bytes: Uint8Array): Task<void> {
   yield* promiseDataSpace(files, inode, PAGE_SIZE);

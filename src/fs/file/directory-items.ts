@@ -18,7 +18,7 @@ import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { type Cursor, searchTree, visitItems } from '../tree/cursor.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { showName } from './path.ts';
+import { checkNameLength, showName } from './path.ts';
 
 const NO_DATA = new Uint8Array(0);
 /** 0 and 1 stand for `.` and `..`, which have no items. */
@@ -32,6 +32,7 @@ export interface NameTarget {
 
 /** The entry called `name`, or null. The caller holds the directory's lock. */
 export function* findName(files: Files, directory: Inode, name: Uint8Array): Task<NameTarget | null> {
+  checkNameLength(name);
   const key = { objectid: directory.number, type: KEY_TYPE.DIR_ITEM, offset: nameHash(name) };
   const cursor = yield* searchTree(files.fs, directory.tree, key);
   try {

@@ -43,6 +43,7 @@ function realPiece(
   });
   piece.diskStart = map.diskStart;
   piece.diskLength = map.diskLength;
+  piece.offsetLag = map.offsetLag;
   return piece;
 }
 

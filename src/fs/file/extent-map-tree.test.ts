@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
-import { COMPRESSED, ExtentMap, FILE_OFFSET_LIMIT, FILLING, LOGGING, MERGED, PINNED, PREALLOC } from './extent-map.ts';
+import {
+  addUnsigned,
+  COMPRESSED,
+  ExtentMap,
+  FILE_OFFSET_LIMIT,
+  FILLING,
+  LOGGING,
+  MERGED,
+  PINNED,
+  PREALLOC,
+} from './extent-map.ts';
 import { type ExtentMapRules, FIXED_EXTENT_MAP_RULES, type ResolutionLevel } from './extent-map-rules.ts';
 import { ExtentMapTree } from './extent-map-tree.ts';
 
@@ -261,7 +271,50 @@ test('a compressed candidate fitted into a gap keeps its address, and its offset
   const fixed = treeOf(rows).addOrResolve(mapOf(candidate), 16 * KIB) as ExtentMap;
   expect([show(fixed), fixed.originalStart, fixed.diskOffset / KIB]).toEqual(['[8,64)@1024/8', 0, 8]);
   const broken = treeOf(rows, { advanceCompressedOffset: false }).addOrResolve(mapOf(candidate), 16 * KIB) as ExtentMap;
-  expect([show(broken), broken.diskOffset]).toEqual(['[8,64)@1024/8', 0]);
+  expect([show(broken), broken.originalStart, broken.diskOffset]).toEqual(['[8,64)@1024/8', 0, 0]);
+});
+
+test('a lost compressed offset stays lost in the pieces of a later split', () => {
+  const tree = treeOf([{ at: [0, 8, 2048] }], { advanceCompressedOffset: false });
+  tree.addOrResolve(mapOf({ at: [0, 64, 1024], flags: 'C', blockLength: 8 }), 16 * KIB);
+  tree.drop(24 * KIB, 40 * KIB, false);
+  expect(tree.maps.slice(1).map((map) => map.diskOffset / KIB)).toEqual([0, 32]);
+});
+
+test('a compressed map deep in its extent has the whole extent on disk, an uncompressed one what precedes it too', () => {
+  const deep = mapOf({ at: [16, 64, 1024], flags: 'C', blockLength: 8, original: 0 });
+  expect([deep.diskStart, deep.diskLength, deep.diskOffset].map((value) => value / KIB)).toEqual([1024, 8, 16]);
+  expect([deep.originalBlockLength / KIB, deep.ramBytes / KIB]).toEqual([8, 64]);
+  const plain = mapOf({ at: [16, 64, 1040], original: 0 });
+  expect([plain.diskStart, plain.diskLength, plain.diskOffset].map((value) => value / KIB)).toEqual([1024, 64, 16]);
+});
+
+test('a map of wrapped length that merges back below L2 ends with the range to log of its whole', () => {
+  const tree = treeOf([{ at: [0, 24, 1024] }], { resolution: 0 });
+  const result = tree.addOrResolve(mapOf({ at: [0, 20, 1024] }), 0) as ExtentMap;
+  expect(show(result)).toBe('[0,20)@1024/20');
+  expect([result.modStart, result.modLength]).toEqual([0, 20 * KIB]);
+});
+
+test('a sum that wraps is exact where the sum before is no double', () => {
+  expect(addUnsigned(2 ** 64 - 2048, 4096)).toBe(2048);
+  expect(addUnsigned(6144, 2 ** 64 - 4096)).toBe(2048);
+  expect(addUnsigned(4096, 4096)).toBe(8192);
+});
+
+test('an empty range drops nothing', () => {
+  const tree = treeOf([{ at: [0, 64, 1024] }]);
+  tree.drop(24 * KIB, 24 * KIB, false);
+  tree.drop(0, 0, false);
+  expect(showTree(tree)).toBe('[0,64)@1024/64');
+});
+
+test('merged maps count the span of their extents as the uncompressed size, in the new layout', () => {
+  const tree = treeOf([{ at: [0, 64, 1024] }, { at: [64, 128, 1088] }]);
+  const [merged] = tree.maps;
+  expect([merged!.diskRamBytes / KIB, merged!.ramBytes / KIB]).toEqual([128, 64]);
+  tree.drop(24 * KIB, 40 * KIB, false);
+  expect(tree.maps.map((map) => map.diskRamBytes / KIB)).toEqual([128, 128]);
 });
 
 interface Drop {

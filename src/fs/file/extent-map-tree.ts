@@ -1,4 +1,6 @@
+import { assert } from '../../base/assert.ts';
 import {
+  addUnsigned,
   COMPRESSED,
   type ExtentMap,
   endOfMap,
@@ -123,14 +125,14 @@ export class ExtentMapTree {
         ? candidate.length
         : wrapUnsigned(candidate.blockLength - cut);
     } else if (candidate.isCompressed && !this.rules.advanceCompressedOffset) {
-      // The offset into the extent stays what it was, so byte 0 of the extent seems to lie further right.
-      candidate.originalStart += cut;
+      candidate.offsetLag += cut;
     }
     return this.insert(candidate, false) ? candidate : 'EEXIST';
   }
 
   /** Takes a map out. Off the modified list too, unless an fsync is logging it. */
   remove(map: ExtentMap): void {
+    assert(map.isInTree, 'only a map of the tree is removed');
     this.sorted.splice(this.indexOf(map), 1);
     map.isInTree = false;
     if ((map.flags & LOGGING) === 0) this.unlist(map);
@@ -139,6 +141,7 @@ export class ExtentMapTree {
 
   /** Puts `replacement` at the place of `current`, without looking whether it intersects others. */
   replace(current: ExtentMap, replacement: ExtentMap, isModified: boolean): void {
+    assert(current.isInTree, 'only a map of the tree is replaced');
     this.sorted[this.indexOf(current)] = replacement;
     current.isInTree = false;
     if ((current.flags & LOGGING) === 0) this.unlist(current);
@@ -186,9 +189,9 @@ export class ExtentMapTree {
 
   /** Second half: lengths, the range to log, and the end of the predecessor. */
   finishMergeWithPredecessor(map: ExtentMap, previous: ExtentMap): void {
-    map.length = wrapUnsigned(map.length + previous.length);
-    map.blockLength = wrapUnsigned(map.blockLength + previous.blockLength);
-    map.modLength = map.modStart + map.modLength - previous.modStart;
+    map.length = addUnsigned(map.length, previous.length);
+    map.blockLength = addUnsigned(map.blockLength, previous.blockLength);
+    map.modLength = addUnsigned(map.modLength, map.modStart - previous.modStart);
     map.modStart = previous.modStart;
     map.generation = Math.max(map.generation, previous.generation);
     map.flags |= MERGED;
@@ -199,9 +202,9 @@ export class ExtentMapTree {
     const next = this.successorOf(map);
     if (next === null || !this.isMergeable(map, next)) return;
     uniteDisk(map, map, next);
-    map.length = wrapUnsigned(map.length + next.length);
-    map.blockLength = wrapUnsigned(map.blockLength + next.blockLength);
-    map.modLength = next.modStart + next.modLength - map.modStart;
+    map.length = addUnsigned(map.length, next.length);
+    map.blockLength = addUnsigned(map.blockLength, next.blockLength);
+    map.modLength = addUnsigned(next.modLength, next.modStart - map.modStart);
     map.generation = Math.max(map.generation, next.generation);
     map.flags |= MERGED;
     this.discard(next, map);
@@ -280,6 +283,7 @@ export class ExtentMapTree {
    * modified; where no piece can be allocated the whole map goes.
    */
   drop(start: number, end: number, skipPinned: boolean, mayAllocate: MayAllocate = always): void {
+    if (end <= start) return;
     if (start === 0 && end >= FILE_OFFSET_LIMIT && !skipPinned) {
       this.clear();
       return;

@@ -62,6 +62,8 @@ export class ExtentMap implements ExtentMapView {
   /** New layout: address and length on disk of the whole extent (of all of them, once merged). */
   diskStart: number;
   diskLength: number;
+  /** New layout: how far the offset into a compressed extent stayed behind when the map's start moved (before de9f46cb0044). */
+  offsetLag = 0;
 
   constructor(fields: ExtentMapFields) {
     const isReal = isRealBlock(fields.blockStart);
@@ -71,8 +73,7 @@ export class ExtentMap implements ExtentMapView {
     this.blockStart = fields.blockStart;
     this.blockLength = fields.blockLength ?? (isReal ? fields.length : 0);
     this.originalStart = fields.originalStart ?? fields.start;
-    this.originalBlockLength =
-      fields.originalBlockLength ?? (isReal ? this.blockLength + (this.start - this.originalStart) : 0);
+    this.originalBlockLength = fields.originalBlockLength ?? this.wholeBlockLength(isReal, flags);
     this.ramBytes = fields.ramBytes ?? (isReal ? this.length + (this.start - this.originalStart) : this.length);
     this.generation = fields.generation ?? 0;
     this.flags = flags;
@@ -81,6 +82,12 @@ export class ExtentMap implements ExtentMapView {
     this.diskStart =
       !isReal || (flags & COMPRESSED) !== 0 ? fields.blockStart : fields.blockStart - (this.start - this.originalStart);
     this.diskLength = this.originalBlockLength;
+  }
+
+  /** The whole extent's length on disk, of which a compressed map always tells all and another the part from `start`. */
+  private wholeBlockLength(isReal: boolean, flags: number): number {
+    if (!isReal) return 0;
+    return (flags & COMPRESSED) !== 0 ? this.blockLength : this.blockLength + (this.start - this.originalStart);
   }
 
   /** First byte after the map, saturating at `FILE_OFFSET_LIMIT`. */
@@ -116,7 +123,12 @@ export class ExtentMap implements ExtentMapView {
   /** New layout: where the map's first byte lies in the uncompressed extent. */
   get diskOffset(): number {
     if (!this.isReal) return 0;
-    return this.isCompressed ? this.start - this.originalStart : this.blockStart - this.diskStart;
+    return this.isCompressed ? this.start - this.originalStart - this.offsetLag : this.blockStart - this.diskStart;
+  }
+
+  /** New layout: the uncompressed size of the whole extent; merging makes it that of the extents' span. */
+  get diskRamBytes(): number {
+    return this.isReal && (this.flags & MERGED) !== 0 ? this.diskLength : this.ramBytes;
   }
 
   covers(offset: number): boolean {
@@ -134,6 +146,12 @@ export function endOfMap(start: number, length: number): number {
 export function wrapUnsigned(value: number): number {
   if (value < 0) return value + FILE_OFFSET_LIMIT;
   return value >= FILE_OFFSET_LIMIT ? value - FILE_OFFSET_LIMIT : value;
+}
+
+/** Unsigned 64-bit sum that wraps around; exact also where the sum before wrapping is no double. */
+export function addUnsigned(a: number, b: number): number {
+  if (a + b < FILE_OFFSET_LIMIT) return a + b;
+  return a > b ? a - FILE_OFFSET_LIMIT + b : b - FILE_OFFSET_LIMIT + a;
 }
 
 function isRealBlock(blockStart: number): boolean {

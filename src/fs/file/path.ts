@@ -19,8 +19,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Cuts a path from the root into names. Throws ENOENT for an empty path, ENAMETOOLONG for a name over 255 or a path
- * over 4,095 bytes, EINVAL for a zero byte.
+ * Cuts a path from the root into names. Throws ENOENT for an empty path, ENAMETOOLONG for one of over 4,095 bytes,
+ * EINVAL for a zero byte.
  */
 export function parsePath(path: string | Uint8Array): ParsedPath {
   const bytes = typeof path === 'string' ? encoder.encode(path) : path;
@@ -37,17 +37,17 @@ export function parsePath(path: string | Uint8Array): ParsedPath {
   let start = 0;
   for (let at = 0; at <= bytes.length; at++) {
     if (at < bytes.length && bytes[at] !== SLASH) continue;
-    if (at > start) names.push(checkedName(bytes.subarray(start, at), text));
+    if (at > start) names.push(bytes.subarray(start, at));
     start = at + 1;
   }
   return { names, wantsDirectory: bytes[bytes.length - 1] === SLASH, text };
 }
 
-function checkedName(name: Uint8Array, text: string): Uint8Array {
-  if (name.length > NAME_LENGTH_MAX) {
-    throw new FsError('ENAMETOOLONG', `${text.slice(0, 64)}…: a name has ${name.length} bytes of ${NAME_LENGTH_MAX}`);
-  }
-  return name;
+/** Throws ENAMETOOLONG. Asked where a name is looked up: a path that fails before it gets there fails for that reason. */
+export function checkNameLength(name: Uint8Array): void {
+  if (name.length <= NAME_LENGTH_MAX) return;
+  const start = showName(name.subarray(0, 32));
+  throw new FsError('ENAMETOOLONG', `${start}…: the name has ${name.length} bytes of ${NAME_LENGTH_MAX}`);
 }
 
 export function isDot(name: Uint8Array): boolean {

@@ -9,16 +9,7 @@ import { addName, checkNameFits, findName, isEmptyDirectory, removeName } from '
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
-import {
-  checkAlive,
-  isWithin,
-  leadsTo,
-  lockInodes,
-  lookUp,
-  type Place,
-  releaseAll,
-  walkToPlace,
-} from './namespace.ts';
+import { checkAlive, isWithin, leadsTo, lockInodes, lookUp, type Place, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 import { dropLink } from './unlink.ts';
 
@@ -71,6 +62,7 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
       const sourceNow = yield* findName(files, from.directory, from.name);
       const victimNow = yield* findName(files, to.directory, to.name);
       if (!leadsTo(sourceNow, source) || !leadsTo(victimNow, victim)) continue;
+      checkTrailingSlash(source, fromPath, toPath);
       if (source === victim) return;
       const ends: RenameEnds = {
         from: { directory: from.directory, name: from.name },
@@ -90,14 +82,20 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
   }
 }
 
+function checkTrailingSlash(source: Inode, fromPath: ParsedPath, toPath: ParsedPath): void {
+  if (source.isDirectory || (!fromPath.wantsDirectory && !toPath.wantsDirectory)) return;
+  throw new FsError('ENOTDIR', `${fromPath.text} is no directory`);
+}
+
+/** In the order of Linux, which sees before all else that one end lies within the other. */
 function* checkRename(files: Files, ends: RenameEnds): Task<void> {
-  const { source, victim, to, fromPath, toPath } = ends;
-  if (!source.isDirectory && (fromPath.wantsDirectory || toPath.wantsDirectory)) {
-    throw new FsError('ENOTDIR', `${fromPath.text} is no directory`);
-  }
+  const { source, victim, from, to, fromPath, toPath } = ends;
   checkAlive(to.directory, toPath);
   if (source.isDirectory && (yield* isWithin(files, to.directory, source.number))) {
     throw new FsError('EINVAL', `${toPath.text} lies within ${fromPath.text}`);
+  }
+  if (victim?.isDirectory && (yield* isWithin(files, from.directory, victim.number))) {
+    throw new FsError('ENOTEMPTY', `${fromPath.text} lies within ${toPath.text}`);
   }
   if (victim === null) {
     yield* checkNameFits(files, to.directory, to.name);

@@ -31,7 +31,7 @@ export function* truncateFile(files: Files, inode: Inode, size: number): Task<vo
       inode.setSize(size);
       yield* updateInode(files, inode);
     } else {
-      yield* shrinkFile(files, inode, size);
+      yield* shrinkFile(files, inode, size, oldSize);
     }
   } finally {
     lock.release();
@@ -39,7 +39,7 @@ export function* truncateFile(files: Files, inode: Inode, size: number): Task<vo
 }
 
 /** The order of the kernel: size, page cache, direct I/O under way, ordered extents, the last page, the items. */
-function* shrinkFile(files: Files, inode: Inode, size: number): Task<void> {
+function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number): Task<void> {
   const firstGone = alignUp(size, SECTOR_SIZE);
   yield* zeroToPageEnd(files, inode, size);
   inode.setSize(size);
@@ -51,8 +51,8 @@ function* shrinkFile(files: Files, inode: Inode, size: number): Task<void> {
   try {
     yield* removeExtentsFrom(files, inode, firstGone);
   } catch (error) {
-    // What is on disk is still part of the file, as in Linux: its size must not be written as the new one.
-    if (error instanceof FsError && inode.diskSize > inode.size) inode.setSize(inode.diskSize);
+    // The extents are still there: with the new size they would lie beyond the end of the file.
+    if (error instanceof FsError) inode.setSize(oldSize);
     throw error;
   }
 }

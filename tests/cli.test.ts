@@ -188,7 +188,7 @@ describe('bad usage ends 2, on standard error only, with the nearest right thing
       ['run', 'dio-write-splits-extent-mp'],
       'did you mean dio-write-splits-extent-map?',
     ],
-    ['an unknown fix', ['run', '--fixes', 'reuse-covring-map'], "did you mean reuse-covering-map?"],
+    ['an unknown fix', ['run', '--fixes', 'reuse-covring-map'], 'did you mean reuse-covering-map?'],
     [
       'an impossible combination of fixes',
       ['run', '--fixes', 'reuse-encompassing-map'],

@@ -32,7 +32,11 @@ function outcomeOf({ record, violations }: Execution): string {
   return JSON.stringify([results, disks, violations.map((violation) => violation.law).sort()]);
 }
 
-function explore(bench: Bench, points: readonly string[], sleepSets: boolean): { outcomes: string[]; explored: number } {
+function explore(
+  bench: Bench,
+  points: readonly string[],
+  sleepSets: boolean,
+): { outcomes: string[]; explored: number } {
   const strategy = exhaustive({ sleepSets, executionsMax: 30_000 });
   const options = { decideAt: new Set(points), keepEvents: false, seed: '1' };
   const outcomes = new Set<string>();
@@ -49,9 +53,17 @@ test.each([
   ['dio-write-splits-extent-map', [], [...MAP_POINTS, ...COMPLETION_POINTS]],
   ['dio-write-splits-extent-map', ['reuse-covering-map'], [...MAP_POINTS, ...COMPLETION_POINTS]],
   ['dio-write-splits-extent-map', ['reuse-covering-map', 'reuse-encompassing-map', 'reuse-identical-map'], MAP_POINTS],
-  ['dio-reads-insert-identical-map', ['reuse-covering-map', 'reuse-encompassing-map', 'reuse-identical-map'], MAP_POINTS],
+  [
+    'dio-reads-insert-identical-map',
+    ['reuse-covering-map', 'reuse-encompassing-map', 'reuse-identical-map'],
+    MAP_POINTS,
+  ],
   ['skip-pinned-extent-map', ['keep-end-when-skipping-pinned'], ['late', ...MAP_POINTS, 'ordered-extent-finish']],
-  ['merge-of-extent-map-in-use', ['merge-only-unshared-maps'], ['late', ...MAP_POINTS, 'extent-map-merge', 'commit-start']],
+  [
+    'merge-of-extent-map-in-use',
+    ['merge-only-unshared-maps'],
+    ['late', ...MAP_POINTS, 'extent-map-merge', 'commit-start'],
+  ],
   ['same-name-created-twice', [], ['tree-block-read', 'commit-start']],
   ['direct-writes-to-touching-ranges', [], MAP_POINTS],
 ])('pruned and plain exploration of %s without %j see the same outcomes', (name, off, points) => {

@@ -1,5 +1,5 @@
+import { nearestWord } from '../base/nearest.ts';
 import { BadKernelVersion, FIXES, type Fix, FixSet, fixesOfKernel, resolveFix, UnknownFix } from '../fs/fixes.ts';
-import { nearestWord } from '../workload/nearest.ts';
 import type { Switches } from './verdict.ts';
 
 /** What `--fixes` and `--kernel` ask for. */

@@ -1,8 +1,8 @@
+import { nearestWord } from '../base/nearest.ts';
 import { BadKernelVersion, FIXES, FixSet, fixesOfKernel } from '../fs/fixes.ts';
 import type { Violation } from '../oracle/law.ts';
 import type { RunRecord } from '../record/run-record.ts';
 import type { Workload } from '../workload/model.ts';
-import { nearestWord } from '../workload/nearest.ts';
 import { parseWorkload } from '../workload/parse.ts';
 import { Bench } from './bench.ts';
 import { switchesOf } from './fix-selection.ts';

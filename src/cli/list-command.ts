@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
+import { nearestWord } from '../base/nearest.ts';
 import { findWorkloads } from '../campaign/host/workload-files.ts';
 import { type ListEntry, REGISTRIES, VOCABULARY } from '../campaign/registry.ts';
-import { nearestWord } from '../workload/nearest.ts';
 import { parseWorkload } from '../workload/parse.ts';
 import { UsageError } from './exit.ts';
 import { print, styleOf } from './terminal.ts';

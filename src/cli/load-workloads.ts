@@ -1,9 +1,9 @@
+import { suggest } from '../base/nearest.ts';
 import { findWorkloads, globToRegExp, type WorkloadFile, WorkloadNotFound } from '../campaign/host/workload-files.ts';
 import { VOCABULARY } from '../campaign/registry.ts';
 import type { TextStyle } from '../report/run-report.ts';
 import { formatProblems } from '../workload/format-problems.ts';
 import type { Workload } from '../workload/model.ts';
-import { suggest } from '../workload/nearest.ts';
 import { parseWorkload } from '../workload/parse.ts';
 import type { Problem } from '../workload/problem.ts';
 import { UsageError } from './exit.ts';

@@ -1,3 +1,5 @@
+import { closest } from 'fastest-levenshtein';
+
 /**
  * The registry of fix switches. A switch that is on changes exactly the code that the upstream commit changed; off, the
  * engine behaves as the kernel did before it. The engine asks `isOn` at that one place; no oracle sees a switch.
@@ -189,7 +191,7 @@ export function resolveFix(name: string): Fix {
   for (const fix of FIXES as readonly Fix[]) {
     if (fix.id === asked || isCommitOf(fix, asked)) return fix;
   }
-  throw new UnknownFix(name, nearestWord(asked));
+  throw new UnknownFix(name, nearestName(asked));
 }
 
 function isCommitOf(fix: Fix, asked: string): boolean {
@@ -197,33 +199,11 @@ function isCommitOf(fix: Fix, asked: string): boolean {
   return fix.commit.startsWith(asked) || asked.startsWith(fix.commit);
 }
 
-function nearestWord(asked: string): string {
+function nearestName(asked: string): string {
   const words = (FIXES as readonly Fix[]).flatMap((fix) =>
     fix.commit.length >= COMMIT_DIGITS_MIN ? [fix.id, fix.commit] : [fix.id],
   );
-  let nearest = words[0]!;
-  let leastCost = Number.POSITIVE_INFINITY;
-  for (const word of words) {
-    const cost = editDistance(asked, word);
-    if (cost < leastCost) {
-      leastCost = cost;
-      nearest = word;
-    }
-  }
-  return nearest;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
+  return closest(asked, words);
 }
 
 function parseKernel(text: string): readonly [number, number] | null {

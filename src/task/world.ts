@@ -1,5 +1,12 @@
 import type { Errno } from '../base/errno.ts';
-import type { DeviceId, PhysicalAddress, ByteCount, LogicalAddress, TreeId, VirtualNanoseconds } from '../base/units.ts';
+import type {
+  ByteCount,
+  DeviceId,
+  LogicalAddress,
+  PhysicalAddress,
+  TreeId,
+  VirtualNanoseconds,
+} from '../base/units.ts';
 import type { Observation } from './observation.ts';
 import type { AccessMode, ResourceId } from './resource.ts';
 import type { Task } from './task.ts';

@@ -1,9 +1,9 @@
+import { suggest } from '../base/nearest.ts';
 import { checkMark, checkTask, type KnownNames } from './check-rules.ts';
 import type { Checker } from './checker.ts';
 import { describeValue, type Located } from './located.ts';
 import type { ExploreStage, ScheduleStep } from './model.ts';
 import { checkName, itemPath, listOf } from './names.ts';
-import { suggest } from './nearest.ts';
 import { STAGE_SHAPES, STEP } from './schema.ts';
 
 type Strategy = keyof typeof STAGE_SHAPES;

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
+import { suggest } from '../base/nearest.ts';
 import type { Checker, Part } from './checker.ts';
 import type { Located } from './located.ts';
 import type { FixSetting } from './model.ts';
-import { suggest } from './nearest.ts';
 import { FIXES } from './schema.ts';
 import type { FixWord } from './vocabulary.ts';
 

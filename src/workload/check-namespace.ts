@@ -1,8 +1,8 @@
+import { suggest } from '../base/nearest.ts';
 import type { OperationList, PlacedOperation } from './check-operations.ts';
 import type { Checker } from './checker.ts';
 import type { Path } from './located.ts';
 import type { FileReference, Operation, Outcome } from './model.ts';
-import { suggest } from './nearest.ts';
 
 type FileKind = 'file' | 'directory';
 

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
+import { suggest } from '../base/nearest.ts';
 import { MIB, SECTOR_SIZE } from '../base/units.ts';
 import { showSize } from './check-filesystem.ts';
 import { type Checker, headOf, type Part } from './checker.ts';
 import { describeValue, type Located, type Path } from './located.ts';
 import type { FileReference, Operation, Outcome, SourcePosition } from './model.ts';
 import { itemPath, listOf } from './names.ts';
-import { suggest } from './nearest.ts';
 import { BARE_OPERATIONS, OPERATION, OPERATION_NAMES } from './schema.ts';
 
 /** An operation and its place, for the checks that need several of them. */

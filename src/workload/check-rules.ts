@@ -1,10 +1,10 @@
 import type { z } from 'zod';
+import { suggest } from '../base/nearest.ts';
 import { showSize } from './check-filesystem.ts';
 import type { Checker, Part } from './checker.ts';
 import type { Located } from './located.ts';
 import type { FaultEffect, FaultMatch, FaultRule, FilesystemSettings, IoOperationName, Occurrence } from './model.ts';
 import { checkName, itemPath, listOf } from './names.ts';
-import { suggest } from './nearest.ts';
 import { TREE_IDS } from './scalars.ts';
 import { RULE } from './schema.ts';
 import type { Vocabulary } from './vocabulary.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
+import { nearestWord, suggest } from '../base/nearest.ts';
 import { describeValue, isReportedAt, type Located, locate, type Path } from './located.ts';
-import { nearestWord, suggest } from './nearest.ts';
 import type { Problem, ProblemCode } from './problem.ts';
 import { HINT_MARK } from './scalars.ts';
 import { KEYS_MARK } from './schema.ts';

@@ -1,6 +1,6 @@
+import { suggest } from '../base/nearest.ts';
 import type { Checker } from './checker.ts';
 import type { Located, Path } from './located.ts';
-import { suggest } from './nearest.ts';
 
 /** Reports a name that is none of `known`; true when it is one. */
 export function checkName(

@@ -1,3 +1,4 @@
+import { nearestWord, suggest } from '../base/nearest.ts';
 import { checkExpect, defaultExpectation } from './check-expect.ts';
 import { checkExplore, checkSchedule } from './check-explore.ts';
 import { checkFilesystem } from './check-filesystem.ts';
@@ -9,7 +10,6 @@ import { Checker, headOf } from './checker.ts';
 import type { Located } from './located.ts';
 import { describeValue } from './located.ts';
 import type { FixSetting, TaskScript, Workload } from './model.ts';
-import { nearestWord, suggest } from './nearest.ts';
 import type { Problem } from './problem.ts';
 import { readYaml } from './read-yaml.ts';
 import { NAME_PATTERN } from './scalars.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ERRNO, type Errno, isErrno } from '../base/errno.ts';
+import { suggest } from '../base/nearest.ts';
 import { GIB, KIB, MIB } from '../base/units.ts';
 import { describeValue } from './located.ts';
 import type { FileReference, Outcome } from './model.ts';
-import { suggest } from './nearest.ts';
 
 /** A reason why a scalar is not what it should be; `hint` names the nearest right thing. */
 export interface Refusal {

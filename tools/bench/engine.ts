@@ -14,7 +14,11 @@ const DEVICE_BYTES = 16 * MIB;
 /** The engine's parts by themselves, on the default image. */
 export function measureEngine(): Figure[] {
   const figures: Figure[] = [];
-  for (const [name, length] of [['4 KiB', 4096], ['16 KiB', 16384], ['64 B', 64]] as const) {
+  for (const [name, length] of [
+    ['4 KiB', 4096],
+    ['16 KiB', 16384],
+    ['64 B', 64],
+  ] as const) {
     const bytes = Uint8Array.from({ length }, (_, i) => i & 255);
     const batch = Math.max(16, Math.floor(65_536 / length));
     const nanoseconds = medianNanoseconds(name, () => {
@@ -28,8 +32,7 @@ export function measureEngine(): Figure[] {
   const disk = new BlockTable(DEVICE_BYTES);
   for (const { offset, bytes } of make()) disk.write(offset, bytes);
   const world = new SimulatedWorld({ devices: [disk] });
-  const time = (name: string, main: () => Task<void>) =>
-    medianNanoseconds(name, () => void world.execute(main)) / 1000;
+  const time = (name: string, main: () => Task<void>) => medianNanoseconds(name, () => void world.execute(main)) / 1000;
   const mounting = time('mount', () => mountOnly(world));
   const committing = time('commit', () => mountAndCommit(world));
   figures.push({ name: 'mount and unmount', value: mounting, unit: 'µs' });

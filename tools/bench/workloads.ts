@@ -19,7 +19,9 @@ const MEASURED_MILLISECONDS = 500;
  */
 export function measureWorkloads(costs: SchedulingCosts): Figure[] {
   const figures: Figure[] = [];
-  for (const name of readdirSync(FOLDER).filter((file) => file.endsWith('.yaml')).sort()) {
+  for (const name of readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.yaml'))
+    .sort()) {
     const file = join(FOLDER, name);
     const parsed = parseWorkload(readFileSync(file, 'utf8'), { file, vocabulary: VOCABULARY });
     if (!('workload' in parsed)) throw new Error(`${name} is no workload`);

@@ -1,6 +1,6 @@
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { nearestWord } from '../../workload/nearest.ts';
+import { nearestWord } from '../../base/nearest.ts';
 import { PACKAGE_ROOT } from './package-root.ts';
 
 /** A workload file that was found; its text is not parsed yet. */

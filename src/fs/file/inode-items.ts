@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
+import { INCOMPAT } from '../format/feature-flags.ts';
 import { INODE_ITEM_SIZE } from '../format/inode.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
@@ -33,11 +34,15 @@ export function* writeInodeItem(cursor: ChangeCursor, handle: TransactionHandle,
 }
 
 /**
- * Moves the size on disk as far as all data before it is on disk too, never backwards: a crash must not show a hole
- * where data was still on its way. Called where the inode's tree is locked, so that the last of several completions
- * sees all others done.
+ * Sets the size that the next inode item says. With NO_HOLES that is the size in memory, as in Linux since 5.6: a range
+ * without an item reads as zeroes anyway. Without, only as far as all data before it is on disk too, never backwards.
+ * Called where the inode's tree is locked, so that the last of several completions sees all others done.
  */
-export function updateDiskSize(inode: Inode): void {
+export function updateDiskSize(files: Files, inode: Inode): void {
+  if ((files.fs.superblock.incompatFlags & INCOMPAT.NO_HOLES) !== 0) {
+    if (inode.diskSize !== inode.size) inode.setDiskSize(inode.size);
+    return;
+  }
   const firstUnwritten = Math.min(inode.ordered.firstUnwrittenByte(), inode.pages.firstUnwrittenByte());
   const size = Math.min(inode.size, Math.max(inode.diskSize, firstUnwritten));
   if (size !== inode.diskSize) inode.setDiskSize(size);
@@ -49,7 +54,7 @@ export function* updateInode(files: Files, inode: Inode): Task<void> {
   try {
     const cursor = yield* openForChange(handle, inode.tree);
     try {
-      updateDiskSize(inode);
+      updateDiskSize(files, inode);
       yield* writeInodeItem(cursor, handle, inode);
     } finally {
       cursor.release();

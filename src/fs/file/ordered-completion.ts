@@ -77,7 +77,7 @@ function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ord
       yield* insertFileExtent(cursor, handle, inode, ordered.start, ordered.length, ordered.diskStart);
     }
     inode.ordered.noteItem(ordered);
-    updateDiskSize(inode);
+    updateDiskSize(files, inode);
     inode.touchTimes(true);
     yield* writeInodeItem(cursor, handle, inode);
   } finally {

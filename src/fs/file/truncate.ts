@@ -85,7 +85,7 @@ function* removeExtentsFrom(files: Files, inode: Inode, start: number): Task<voi
       try {
         yield* dropFileExtents(cursor, handle, inode, start, FILE_END);
         if (inode.diskSize > inode.size) inode.setDiskSize(inode.size);
-        updateDiskSize(inode);
+        updateDiskSize(files, inode);
         yield* writeInodeItem(cursor, handle, inode);
       } finally {
         cursor.release();

@@ -1,12 +1,14 @@
+import { distance } from 'fastest-levenshtein';
+
 /** The candidate closest to `word` by Levenshtein distance, ignoring case; null when none is close enough to be meant. */
 export function nearestWord(word: string, candidates: readonly string[]): string | null {
   const asked = word.toLowerCase().slice(0, WORD_LENGTH_MAX);
   let nearest: string | null = null;
   let least = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(asked, candidate.toLowerCase());
-    if (distance < least) {
-      least = distance;
+    const changes = distance(asked, candidate.toLowerCase());
+    if (changes < least) {
+      least = changes;
       nearest = candidate;
     }
   }
@@ -33,21 +35,3 @@ export function listWords(words: readonly string[]): string {
 
 const WORD_LENGTH_MAX = 100;
 const WORDS_SHOWN_MAX = 16;
-
-/** Insertions, deletions and changes of one letter each; a swap of two neighbours counts as one too. */
-export function editDistance(a: string, b: string): number {
-  let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      let cost = Math.min(row[j - 1]! + 1, previous[j]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        cost = Math.min(cost, beforePrevious[j - 2]! + 1);
-      row.push(cost);
-    }
-    beforePrevious = previous;
-    previous = row;
-  }
-  return previous[b.length]!;
-}

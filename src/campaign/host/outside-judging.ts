@@ -18,7 +18,7 @@ export interface JudgingBudget {
 }
 
 export const NO_JUDGING: JudgingBudget = { checksPerSetting: 0, mountsPerSetting: 0, mountsMax: 0 };
-export const SAMPLED_JUDGING: JudgingBudget = { checksPerSetting: 4, mountsPerSetting: 1, mountsMax: 4 };
+export const SAMPLED_JUDGING: JudgingBudget = { checksPerSetting: 2, mountsPerSetting: 1, mountsMax: 4 };
 export const THOROUGH_JUDGING: JudgingBudget = {
   checksPerSetting: Number.POSITIVE_INFINITY,
   mountsPerSetting: 1,

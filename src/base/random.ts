@@ -7,6 +7,8 @@ const xor128 = createRequire(import.meta.url)('seedrandom/lib/xor128') as (seed:
 export interface RandomStream {
   /** A whole number in [0, bound); 1 ≤ bound ≤ 2^32. */
   below(bound: number): number;
+  /** 32 bits as a signed number: the draw that `below` scales. */
+  bits(): number;
   /** True in `numerator` of `denominator` cases. */
   chance(numerator: number, denominator: number): boolean;
 }
@@ -18,5 +20,6 @@ export interface RandomStream {
 export function randomStream(seed: string, concern: string): RandomStream {
   const generator = xor128(`${concern}/${seed}`);
   const below = (bound: number) => Math.floor(((generator.int32() >>> 0) / 2 ** 32) * bound);
-  return { below, chance: (numerator, denominator) => below(denominator) < numerator };
+  const bits = () => generator.int32();
+  return { below, bits, chance: (numerator, denominator) => below(denominator) < numerator };
 }

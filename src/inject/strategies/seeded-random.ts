@@ -4,7 +4,6 @@ import { indexOfChoice } from '../strategy.ts';
 import { DataDraws } from './data-draws.ts';
 
 const TWO_16 = 2 ** 16;
-const TWO_32 = 2 ** 32;
 /** Switch probabilities are 1/2, 1/4 … 1/32. */
 const PERSISTENCES = 5;
 
@@ -34,13 +33,12 @@ export class RandomStrategy implements Strategy {
 
   pick(choices: readonly Choice[], view: WorldView): number {
     // One draw serves both questions: its low half whether to leave, its high half where to go.
-    const draw = this.schedule.below(TWO_32);
-    const low = draw % TWO_16;
-    if (low >= this.switchBelow) {
+    const draw = this.schedule.bits();
+    if ((draw & 0xffff) >= this.switchBelow) {
       const current = indexOfChoice(choices, view.lastTask);
       if (current >= 0) return current;
     }
-    return (((draw - low) / TWO_16) * choices.length) >>> 16;
+    return ((draw >>> 16) * choices.length) >>> 16;
   }
 
   pickBelow(bound: number): number {

@@ -21,7 +21,7 @@ export const NO_JUDGING: JudgingBudget = { checksPerSetting: 0, mountsPerSetting
 export const SAMPLED_JUDGING: JudgingBudget = { checksPerSetting: 2, mountsPerSetting: 1, mountsMax: 4 };
 export const THOROUGH_JUDGING: JudgingBudget = {
   checksPerSetting: Number.POSITIVE_INFINITY,
-  mountsPerSetting: 1,
+  mountsPerSetting: Number.POSITIVE_INFINITY,
   mountsMax: Number.POSITIVE_INFINITY,
 };
 

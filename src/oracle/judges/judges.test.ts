@@ -12,7 +12,9 @@ import { kernelMount } from './kernel-mount.ts';
 import { attachLoops, loopsMissing } from './loop-devices.ts';
 
 const MIB = 1024 * 1024;
-const hasMkfs = (await runCommand('mkfs.btrfs', ['--version'], { timeoutMs: 10_000 })).kind === 'ended';
+const isThere = async (program: string) =>
+  (await runCommand(program, ['--version'], { timeoutMs: 10_000 })).kind === 'ended';
+const hasMkfs = (await isThere('mkfs.btrfs')) && (await isThere('btrfs'));
 const hasBtrfs = /\bbtrfs$/m.test(readFileSync('/proc/filesystems', 'utf8'));
 const canMount = hasMkfs && hasBtrfs && (await loopsMissing()) === null;
 const HELLO = 'hello '.repeat(2000);
@@ -131,7 +133,10 @@ describe('btrfs check', () => {
 describe('a program of the host', () => {
   test('that does not exist is told apart from one that fails', async () => {
     expect(await runCommand('no-such-program-anywhere', [], { timeoutMs: 5000 })).toEqual({ kind: 'not-found' });
-    expect(await runCommand('false', [], { timeoutMs: 5000 })).toMatchObject({ kind: 'ended', exitCode: 1 });
+    expect(await runCommand(process.execPath, ['-e', 'process.exit(1)'], { timeoutMs: 5000 })).toMatchObject({
+      kind: 'ended',
+      exitCode: 1,
+    });
   });
 
   test('that is killed has said nothing', async () => {

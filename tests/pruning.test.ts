@@ -66,6 +66,8 @@ test.each([
   ],
   ['same-name-created-twice', [], ['tree-block-read', 'commit-start']],
   ['direct-writes-to-touching-ranges', [], MAP_POINTS],
+  ['fsyncs-of-two-files', [], ['commit-start', 'ordered-extent-finish']],
+  ['fsync-against-direct-write', [], ['commit-start', 'commit-write-superblocks', 'ordered-extent-finish']],
 ])('pruned and plain exploration of %s without %j see the same outcomes', (name, off, points) => {
   const bench = benchOf(name, off);
   const plain = explore(bench, points, false);

@@ -198,14 +198,14 @@ export class Space {
     const free = this.sumFree(BLOCK_GROUP_FLAG.METADATA);
     const kept = mayUseReserve ? this.globalReserve() / 2 : this.globalReserve();
     const margin = free - this.promisedMetadata - commitBytes - bytes - kept;
-    this.world.touch(SPACE, margin < COMMUTING_BLOCKS_MIN * this.nodeSize ? 'write' : 'read');
+    this.world.touch(SPACE, margin < COMMUTING_BLOCKS_MIN * this.nodeSize ? 'write' : 'update');
     if (margin < 0) return false;
     this.promisedMetadata += bytes;
     return true;
   }
 
   returnPromise(bytes: ByteCount): void {
-    this.world.touch(SPACE, 'read');
+    this.world.touch(SPACE, 'update');
     assert(this.promisedMetadata >= bytes, 'a promise is returned once', { bytes });
     this.promisedMetadata -= bytes;
   }
@@ -213,7 +213,7 @@ export class Space {
   /** Promises `bytes` of data space to a write. False when less than that is free and promised to nobody. */
   promiseData(bytes: ByteCount): boolean {
     const margin = this.freeDataBytes() - this.promisedData - bytes;
-    this.world.touch(SPACE, margin < COMMUTING_DATA_BYTES_MIN ? 'write' : 'read');
+    this.world.touch(SPACE, margin < COMMUTING_DATA_BYTES_MIN ? 'write' : 'update');
     if (margin < 0) return false;
     this.promisedData += bytes;
     return true;
@@ -221,7 +221,7 @@ export class Space {
 
   /** The data has its place now, or needs none any more. */
   returnDataPromise(bytes: ByteCount): void {
-    this.world.touch(SPACE, 'read');
+    this.world.touch(SPACE, 'update');
     assert(this.promisedData >= bytes, 'a promise is returned once', { bytes });
     this.promisedData -= bytes;
   }
@@ -257,7 +257,7 @@ export class Space {
 
   private reserved(group: BlockGroup, logical: LogicalAddress, length: ByteCount) {
     this.world.touch(group.resource, 'write');
-    this.world.touch(SPACE, 'read');
+    this.world.touch(SPACE, 'update');
     group.reserved += length;
     return { logical, length };
   }
@@ -265,7 +265,7 @@ export class Space {
   private touched(logical: LogicalAddress): BlockGroup {
     const group = this.groupAt(logical);
     this.world.touch(group.resource, 'write');
-    this.world.touch(SPACE, 'read');
+    this.world.touch(SPACE, 'update');
     return group;
   }
 

@@ -79,7 +79,7 @@ export class TransactionHandle implements TreeChange {
   }
 
   get delayed() {
-    this.fs.world.touch(DELAYED_REFERENCES, 'read');
+    this.fs.world.touch(DELAYED_REFERENCES, 'update');
     return this.transaction.delayedReferences;
   }
 }
@@ -169,7 +169,7 @@ function commitNeed(fs: FsInfo): ByteCount {
 /** Enters without asking: for the commit itself. */
 export function enterTransaction(fs: FsInfo, isExternal: boolean, promised: ByteCount): TransactionHandle {
   // Entering and leaving commute with each other, not with the commit that counts who is inside.
-  fs.world.touch(TRANSACTION, 'read');
+  fs.world.touch(TRANSACTION, 'update');
   fs.runningTransaction ??= new Transaction(fs.generation + 1);
   const transaction = fs.runningTransaction;
   transaction.writers++;
@@ -187,7 +187,7 @@ export function endTransaction(handle: TransactionHandle): Task<void> {
 export function leaveTransaction(handle: TransactionHandle): void {
   assert(handle.isOpen, 'a handle is ended once', { transaction: handle.generation });
   const { fs, transaction } = handle;
-  fs.world.touch(TRANSACTION, 'read');
+  fs.world.touch(TRANSACTION, 'update');
   handle.isOpen = false;
   if (handle.promised > 0) fs.space.returnPromise(handle.promised);
   transaction.leave(handle.isExternal);

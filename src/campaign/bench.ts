@@ -196,14 +196,14 @@ class Run implements ExecutionState {
     for (let index = 0; index < this.lists.length; index++) {
       if (this.lists[index]!.task !== task) this.world.touch(resource('operation-history', index), 'read');
     }
-    return this.world.step;
+    return this.world.countMoment();
   }
 
   stepOfEnd(task: string): Step {
     for (let index = 0; index < this.lists.length; index++) {
       if (this.lists[index]!.task === task) this.world.touch(resource('operation-history', index), 'write');
     }
-    return this.world.step;
+    return this.world.countMoment();
   }
 
   /** The main task: only what lies between the two marks is explored, and only there rules apply. */

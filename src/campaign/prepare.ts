@@ -116,11 +116,11 @@ class Setup implements ExecutionState {
   }
 
   stepOfStart(): number {
-    return this.world.step;
+    return this.world.countMoment();
   }
 
   stepOfEnd(): number {
-    return this.world.step;
+    return this.world.countMoment();
   }
 
   *main(): Task<void> {

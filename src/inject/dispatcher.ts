@@ -259,6 +259,12 @@ export abstract class Dispatcher implements WorldView {
     if (this.rules !== null && !this.holds.isEmpty) this.holds.releaseDue();
   }
 
+  /** A step of its own between two effects: of two things that happen there, the later one gets the higher number. */
+  countMoment(): Step {
+    this.steps += 1;
+    return this.steps;
+  }
+
   /** Throwing here would let a retry loop of the engine catch it: instead nobody is ever chosen again. */
   private runAway(): void {
     const alive = this.tasksAlive().map((task) => `${task.name}: ${task.effect} ${task.place}`);

@@ -105,7 +105,12 @@ export class SimulatedWorld implements World {
     return this.scheduler.exploring;
   }
 
-  /** The number of effects announced so far. */
+  /** Numbers this moment, so that an operation that ends before another starts has the lower step. */
+  countMoment(): Step {
+    return this.scheduler.countMoment();
+  }
+
+  /** The number of effects announced, and moments counted, so far. */
   get step(): Step {
     return this.scheduler.steps;
   }

@@ -27,6 +27,7 @@ const UNCHANGED = new Set([
   'EINVAL',
   'ENAMETOOLONG',
   'EBADF',
+  'ENOSPC',
   'EPERM',
 ]);
 

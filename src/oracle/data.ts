@@ -47,7 +47,7 @@ class DataJudge {
   constructor(record: RunRecord, open: OpenContents, sectorSize: ByteCount) {
     this.sectorSize = sectorSize;
     this.calls = callsOf(record);
-    this.namespace = new Namespace(this.calls, namesIn(record, open));
+    this.namespace = new Namespace(this.calls, namesIn(record, open), record.aborted !== null);
     this.faults = faultsOf(record);
     this.before = open(record.before);
     this.after = record.unmounted && record.aborted === null ? open(record.after) : null;

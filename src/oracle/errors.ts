@@ -21,7 +21,7 @@ export function errorsLaw(open: OpenContents): Law {
 function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext): Violation[] {
   const calls = callsOf(record);
   const chunks = () => open(record.before)?.chunks() ?? null;
-  const namespace = new Namespace(calls, namesIn(record, open));
+  const namespace = new Namespace(calls, namesIn(record, open), record.aborted !== null);
   const evidence: Evidence = { record, calls, namespace, faults: faultsOf(record), context, chunks };
   const violations: Violation[] = [];
   for (const call of calls) {

@@ -48,9 +48,10 @@ export class Namespace {
   /** Null: too ambiguous. */
   private readonly orders: Orders<Call, Names> | null;
 
-  constructor(calls: readonly Call[], initial: InitialNames) {
+  /** `aborted`: the engine's memory may show the half of a change that failed. */
+  constructor(calls: readonly Call[], initial: InitialNames, aborted = false) {
     this.initial = initial;
-    this.mutations = calls.filter(isMutation);
+    this.mutations = calls.filter((call) => isMutation(call, aborted));
     this.orders =
       this.mutations.length === 0
         ? null
@@ -241,10 +242,11 @@ export function showIdentity(identity: Identity): string {
   return `${identity.madeBy!.path} (made by ${nameOf(identity.madeBy!)})`;
 }
 
-function isMutation(call: Call): boolean {
+function isMutation(call: Call, aborted: boolean): boolean {
   if (!MUTATIONS.has(call.kind) || call.path === null) return false;
   const result = call.record.result;
-  return result === null || result.error === null || !UNCHANGED.has(result.error);
+  if (result === null || result.error === null) return true;
+  return !UNCHANGED.has(result.error) || (aborted && result.error === 'ENOSPC');
 }
 
 function withName(names: Names, path: string, identity: Identity | null): Names {

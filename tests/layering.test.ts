@@ -17,7 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Inside the engine, from the disk up: each folder may import those before it. */
-const ENGINE_ORDER = ['format', 'volume', 'space', 'tree', 'transaction', 'file'] as const;
+const ENGINE_ORDER = ['format', 'volume', 'space', 'tree', 'transaction', 'file', 'maintenance'] as const;
 
 /** Below `cli`, only these may use the host: outside judges start programs, the results store and bench write files. */
 const HOST_ALLOWED = ['src/cli', 'src/oracle/judges', 'src/campaign/host'];

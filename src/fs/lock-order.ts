@@ -6,11 +6,20 @@
  * through delayed references, which the commit applies one tree after the other.
  */
 export const LOCK_CLASSES = [
+  { name: 'volume-change', title: 'one change of the set of devices at a time: add, remove, resize, start of a replace' },
+  { name: 'replace-finish', title: 'the end, the cancelling and the suspension of a device replace exclude each other' },
+  { name: 'cleaner', title: 'one run of the cleaner at a time' },
+  { name: 'delete-unused', title: 'the deletion of unused block groups, against relocation' },
   { name: 'rename', title: 'one rename between directories at a time' },
   { name: 'inode', title: "an inode's contents and attributes (the kernel's inode rwsem)" },
   { name: 'file-range', title: "a byte range of a file (the kernel's extent lock)" },
+  { name: 'read-only-groups', title: 'setting block groups read-only, against the writing of their items by a commit' },
+  { name: 'space-groups', title: 'the list of block groups of one type (the kernel space_info groups_sem)' },
+  { name: 'device-list', title: 'the members of the file system and their ids' },
+  { name: 'chunk', title: 'allocation and removal of chunks' },
   { name: 'commit-root', title: 'the set of commit roots: readers keep the switch of all roots away' },
   { name: 'tree', title: 'one tree: shared to search, exclusive to change' },
+  { name: 'device-replace', title: 'the state of a device replace: shared to map a write, exclusive to move on' },
   {
     name: 'extent-maps',
     title: "an inode's extent maps (the kernel's extent map tree lock): nothing is taken under it",

@@ -98,6 +98,46 @@ export const MUTATIONS = [
     title: 'a direct write does not unlock its range',
     law: 'locks',
   },
+  {
+    id: 'erase-chunk-map-before-removed',
+    title: 'a block group is marked as removed only after its chunk map is gone',
+    law: 'errors',
+  },
+  {
+    id: 'forget-read-only-release',
+    title: 'a scrub leaves the last block group it visited read-only',
+    law: 'block-groups',
+  },
+  {
+    id: 'leak-unused-space-total',
+    title: 'the total of a space info keeps the bytes of a removed block group',
+    law: 'block-groups',
+  },
+  {
+    id: 'forget-unfreeze',
+    title: 'a trim does not unfreeze the block group it is done with',
+    law: 'block-groups',
+  },
+  {
+    id: 'skip-one-device-extent',
+    title: 'a scrub passes over the second device extent',
+    law: 'scrub',
+  },
+  {
+    id: 'write-first-mirror-only',
+    title: 'data is written to the first mirror only',
+    law: 'replication',
+  },
+  {
+    id: 'copy-first-half',
+    title: 'the copy of a device replace leaves out the second half of each extent',
+    law: 'replication',
+  },
+  {
+    id: 'discard-before-commit',
+    title: 'freed extents are discarded when they are freed, not after the commit',
+    law: 'discard',
+  },
 ] as const satisfies readonly Mutation[];
 
 export type MutationId = (typeof MUTATIONS)[number]['id'];

@@ -10,8 +10,13 @@ export type OperationResult =
   | { readonly error: null; readonly value: OperationValue }
   | { readonly error: Errno; readonly where: string };
 
-/** Read: the bytes. Write: how many bytes. Fiemap: the extents. Others: nothing. */
-export type OperationValue = null | number | Uint8Array | readonly FiemapExtent[];
+/** Read: the bytes. Write: how many bytes. Trim: how many bytes. Clean: how many groups. Fiemap: the extents. Scrub: counts. */
+export type OperationValue = null | number | Uint8Array | readonly FiemapExtent[] | OperationCounts;
+
+/** Figures by name, as `btrfs scrub status -R` names them. */
+export interface OperationCounts {
+  readonly counts: Readonly<Record<string, number>>;
+}
 
 /** As FIEMAP reports: bytes; `physical` is btrfs's logical address; flags as FIEMAP_EXTENT_* names. */
 export interface FiemapExtent {
@@ -49,7 +54,7 @@ export interface RunEvent {
 
 /** What the world itself found wrong, judged by the law `locks`. */
 export interface LockReport {
-  readonly kind: 'wait-cycle' | 'order-violation' | 'held-at-end' | 'waiting-at-end';
+  readonly kind: 'wait-cycle' | 'order-violation' | 'held-at-end' | 'waiting-at-end' | 'guarded-change';
   readonly step: Step;
   /** One line for people: who waits for what, held by whom. */
   readonly message: string;

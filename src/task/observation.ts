@@ -4,7 +4,15 @@ import type { FileOffset, Generation, InodeNumber, LogicalAddress, TreeId } from
  * What the engine tells about its memory as it runs, in plain data, so that laws about memory (extent maps, reference
  * counts) need nothing of the engine's code. Views are live: whoever keeps one copies it.
  */
-export type Observation = ExtentMapsChanged | ExtentMapReturned | InodeEvicted | BlockGroupsChanged;
+export type Observation =
+  | ExtentMapsChanged
+  | ExtentMapReturned
+  | InodeEvicted
+  | BlockGroupsChanged
+  | Unmounted
+  | ScrubStarted
+  | ScrubEnded
+  | DeviceReplaced;
 
 /** Special block starts, as unsigned 64-bit two's complement in the kernel: −3 hole, −2 inline, −1 delalloc. */
 export const EXTENT_MAP_HOLE = -3;
@@ -54,15 +62,92 @@ export interface InodeEvicted {
   readonly inode: InodeNumber;
 }
 
-/** The block groups in memory after a change of their set or of their counters. */
+/** One block group in memory; sizes in bytes. */
+export interface BlockGroupView {
+  readonly start: LogicalAddress;
+  readonly length: number;
+  readonly flags: number;
+  readonly used: number;
+  readonly pinned: number;
+  readonly reserved: number;
+  readonly superblockBytes: number;
+  readonly readOnlyHolders: number;
+  readonly frozen: number;
+  readonly references: number;
+  readonly isRemoved: boolean;
+  readonly isNew: boolean;
+  readonly list: 'new' | 'unused' | 'deleted' | null;
+}
+
+/** Totals over the block groups of one type, kept up as each of them changes; sizes in bytes. */
+export interface SpaceInfoView {
+  /** DATA 1, SYSTEM 2, METADATA 4, or DATA|METADATA. */
+  readonly type: number;
+  readonly total: number;
+  readonly used: number;
+  readonly reserved: number;
+  readonly pinned: number;
+  /** Free bytes of block groups that are held read-only. */
+  readonly readOnly: number;
+  /** Promised to handles and writers that have not allocated yet. */
+  readonly mayUse: number;
+}
+
+/** The set of block groups and their totals, when a mount or a commit is through. */
 export interface BlockGroupsChanged {
   readonly kind: 'block-groups';
-  readonly groups: Iterable<{
-    readonly start: LogicalAddress;
-    readonly length: number;
-    readonly used: number;
-    readonly pinned: number;
-    readonly reserved: number;
-    readonly flags: number;
-  }>;
+  readonly moment: 'mounted' | 'committed';
+  /** Of the transaction that was just committed, or that was mounted. */
+  readonly generation: Generation;
+  readonly groups: Iterable<BlockGroupView>;
+  readonly spaces: Iterable<SpaceInfoView>;
+}
+
+/** What is still in memory when an unmount is through: after a clean one, nothing holds anything. */
+export interface Unmounted {
+  readonly kind: 'unmounted';
+  /** True when the last transaction was aborted: then counters may be off. */
+  readonly isAborted: boolean;
+  /** All that were not freed, removed ones too, after the set of block groups gave its references back. */
+  readonly groups: Iterable<BlockGroupView>;
+  /** Before the block groups were freed. */
+  readonly spaces: Iterable<SpaceInfoView>;
+  /** As they stood before the block groups were freed. */
+  readonly groupsBefore: Iterable<BlockGroupView>;
+  /** Counters that must be back at 0, by name: `running scrubs`, `I/O under way`, `open handles` … */
+  readonly counters: Iterable<{ readonly name: string; readonly value: number }>;
+}
+
+/** A scrub, or the copying part of a device replace, begins. */
+export interface ScrubStarted {
+  readonly kind: 'scrub-started';
+  /** Counts scrubs of the run. */
+  readonly scrub: number;
+  readonly isReplace: boolean;
+  /** Index of the device, and its id at this moment. */
+  readonly device: number;
+  readonly devid: number;
+  /** Half-open range of the device that is to be visited. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** It ended; `isComplete` when it ran to the end without error or cancellation. */
+export interface ScrubEnded {
+  readonly kind: 'scrub-ended';
+  readonly scrub: number;
+  readonly isComplete: boolean;
+  /** Errors it found, of all kinds. */
+  readonly errorsFound: number;
+}
+
+/**
+ * The target has just taken the place of the source: all I/O that was under way is through and none has begun since.
+ * Indices of devices; `source` null where it was missing.
+ */
+export interface DeviceReplaced {
+  readonly kind: 'device-replaced';
+  readonly source: number | null;
+  readonly target: number;
+  readonly devid: number;
 }

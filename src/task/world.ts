@@ -74,6 +74,11 @@ export interface RwSemaphore {
   tryAcquire(mode: 'shared' | 'exclusive'): Task<Held | null>;
   /** True while somebody waits for it: a long reader asks and makes way. */
   readonly isContended: boolean;
+  /**
+   * The current task changes `field`, which this lock protects. Plain: never suspends. The law `locks` reports it when
+   * another task holds the lock at this moment: its critical section saw a change.
+   */
+  changesGuarded(field: string): void;
 }
 
 /**
@@ -117,6 +122,8 @@ export type IoPurpose =
   | { readonly kind: 'superblock' }
   | { readonly kind: 'tree-block'; readonly tree: TreeId }
   | { readonly kind: 'data' }
+  /** Reads and writes of a scrub, and of the copying part of a device replace. */
+  | { readonly kind: 'scrub' }
   | { readonly kind: 'log' };
 
 export interface IoRequest {

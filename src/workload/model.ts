@@ -38,8 +38,11 @@ export interface FilesystemSettings {
   /** Size of each device, by index; never empty. */
   readonly devices: readonly ByteCount[];
   readonly nodeSize: ByteCount;
-  readonly metadata: 'single' | 'dup';
-  readonly data: 'single';
+  /** Sizes of further devices that mkfs leaves blank; their indices follow those of `devices`. */
+  readonly spares: readonly ByteCount[];
+  readonly metadata: ProfileName;
+  readonly data: ProfileName;
+  readonly mount: MountSettings;
   readonly label: string;
   /** Sizes of newly made block groups; null leaves the choice to mkfs. */
   readonly blockGroups: {
@@ -47,6 +50,16 @@ export interface FilesystemSettings {
     readonly metadata: ByteCount | null;
     readonly data: ByteCount | null;
   };
+}
+
+export const PROFILE_NAMES = ['single', 'dup', 'raid0', 'raid1', 'raid1c3', 'raid1c4'] as const;
+export type ProfileName = (typeof PROFILE_NAMES)[number];
+
+/** Options of every mount, in setup and in executions. */
+export interface MountSettings {
+  readonly degraded: boolean;
+  readonly discard: boolean;
+  readonly readOnly: boolean;
 }
 
 /** Fix switches as written and as they come out. All are ids of the registry, in its order. */
@@ -91,6 +104,8 @@ export interface CreateOperation extends OperationBase {
   readonly path: string;
   /** The handle under which it stays open, if any. */
   readonly as: string | null;
+  /** Writes go in place and have no checksums (`chattr +C` on the empty file). */
+  readonly nodatacow: boolean;
 }
 export interface OpenOperation extends OperationBase {
   readonly kind: 'open';
@@ -139,9 +154,84 @@ export interface FileOperation extends OperationBase {
   readonly kind: 'fsync' | 'fdatasync' | 'fiemap';
   readonly file: FileReference;
 }
-/** Operations on the whole file system. `remount` occurs in setup only. */
+/** Preallocates space; `keepSize` leaves the size of the file as it is. Whole sectors. */
+export interface FallocateOperation extends OperationBase {
+  readonly kind: 'fallocate';
+  readonly file: FileReference;
+  readonly offset: FileOffset;
+  readonly length: ByteCount;
+  readonly keepSize: boolean;
+}
+/** Overwrites the bytes of one copy of a range of a file on its device, behind the file system's back. */
+export interface CorruptOperation extends OperationBase {
+  readonly kind: 'corrupt';
+  readonly file: FileReference;
+  readonly offset: FileOffset;
+  readonly length: ByteCount;
+  /** From 1, as btrfs counts mirrors. */
+  readonly mirror: number;
+}
+/** In setup only: the device with this index loses its superblocks, so that the next mount misses it. */
+export interface WipeOperation extends OperationBase {
+  readonly kind: 'wipe';
+  readonly device: number;
+}
+/** `device`: index of a blank device. */
+export interface DeviceAddOperation extends OperationBase {
+  readonly kind: 'device-add';
+  readonly device: number;
+}
+export interface DeviceRemoveOperation extends OperationBase {
+  readonly kind: 'device-remove';
+  readonly devid: number | 'missing';
+}
+export interface DeviceResizeOperation extends OperationBase {
+  readonly kind: 'device-resize';
+  readonly devid: number;
+  readonly size: ByteCount | 'max';
+}
+/** Scrubs one device, or one after the other (`devid` null). Range: half-open bytes of the device. */
+export interface ScrubOperation extends OperationBase {
+  readonly kind: 'scrub';
+  readonly devid: number | null;
+  readonly start: PhysicalAddress;
+  /** Null: to the end of the device. */
+  readonly end: PhysicalAddress | null;
+  readonly readOnly: boolean;
+  /** From where the last scrub of this device was cancelled. */
+  readonly resume: boolean;
+}
+/** Replaces the member `devid` by the blank device with index `target`. */
+export interface ReplaceOperation extends OperationBase {
+  readonly kind: 'replace';
+  readonly devid: number;
+  readonly target: number;
+  /** Ends when the copy has begun; the copy goes on in the task `device-replace`. */
+  readonly background: boolean;
+  /** Read from the source only where no other mirror is good (`btrfs replace start -r`). */
+  readonly avoidSource: boolean;
+}
+/** Discards what is free: block groups in this range of logical addresses, and unallocated space of all devices. */
+export interface TrimOperation extends OperationBase {
+  readonly kind: 'trim';
+  readonly offset: LogicalAddress;
+  /** Null: to the end. */
+  readonly length: ByteCount | null;
+  /** Shorter free ranges are left alone. */
+  readonly minimum: ByteCount;
+}
+/** `mount -o remount,…`: what is null stays as it is. */
+export interface ReconfigureOperation extends OperationBase {
+  readonly kind: 'reconfigure';
+  readonly readOnly: boolean | null;
+  readonly discard: boolean | null;
+}
+/**
+ * Operations on the whole file system. `remount` (unmount, then mount) occurs in setup only; `clean` is one run of the
+ * cleaner: it deletes unused block groups.
+ */
 export interface GlobalOperation extends OperationBase {
-  readonly kind: 'sync' | 'drop-caches' | 'remount';
+  readonly kind: 'sync' | 'drop-caches' | 'remount' | 'clean' | 'scrub-cancel' | 'replace-cancel';
   /** Of drop-caches: only the extent maps of this range, pinned ones stay, as relocation drops them. */
   readonly range?: { readonly file: FileReference; readonly offset: FileOffset; readonly length: ByteCount };
 }
@@ -167,6 +257,16 @@ export type Operation =
   | WriteOperation
   | ReadOperation
   | FileOperation
+  | FallocateOperation
+  | CorruptOperation
+  | WipeOperation
+  | DeviceAddOperation
+  | DeviceRemoveOperation
+  | DeviceResizeOperation
+  | ScrubOperation
+  | ReplaceOperation
+  | TrimOperation
+  | ReconfigureOperation
   | GlobalOperation
   | SleepOperation
   | MarkOperation;
@@ -175,7 +275,7 @@ export type OperationKind = Operation['kind'];
 
 /** Device I/O, as rules select it. */
 export type IoOperationName = 'read' | 'write' | 'flush' | 'discard';
-export type IoPurposeName = 'superblock' | 'tree-block' | 'data' | 'log';
+export type IoPurposeName = 'superblock' | 'tree-block' | 'data' | 'log' | 'scrub';
 
 /** When something happens that `when` matches, do `then`. */
 export interface FaultRule {

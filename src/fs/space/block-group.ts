@@ -1,6 +1,10 @@
+import { FreeRanges } from '../../base/free-ranges.ts';
 import type { ByteCount, LogicalAddress } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
-import { FreeRanges } from './free-ranges.ts';
+import type { Counter, World } from '../../task/world.ts';
+
+/** A block group is on at most one of these lists at a time: they share one link (the kernel's bg_list). */
+export type BlockGroupList = 'new' | 'unused' | 'deleted';
 
 /**
  * A chunk as the allocator sees it. Each byte is in exactly one state: free, reserved (given out, its extent item not
@@ -20,17 +24,37 @@ export class BlockGroup {
   superblockBytes: ByteCount = 0;
   /** How many hold it read-only; above 0 nothing is allocated here. */
   readOnlyHolders = 0;
+  /** How many need its chunk to stay where it is although it may be removed (trimmers, scrubs; before 5.8 `trimming`). */
+  frozen = 0;
+  /** It left the set of block groups; its chunk map goes when `frozen` is 0. */
+  isRemoved = false;
+  /** Phase 2 of its allocation is not done: its items are in no tree. */
+  isNew = false;
+  list: BlockGroupList | null = null;
+  /** One for the set of block groups, one for the unused list, one for each holder. 0: freed; less: freed twice. */
+  references = 1;
+  /** Writers that overwrite extents here in place and have no ordered extent yet. */
+  readonly nocowWriters: Counter;
+  /** Data reservations that have no ordered extent yet. */
+  readonly reservations: Counter;
   readonly free = new FreeRanges();
   /** The free space tree keeps this group as bitmaps; the first change turns them into extents. */
   usesBitmaps = false;
   /** `used` differs from the block group item. */
   isDirty = false;
 
-  constructor(start: LogicalAddress, length: ByteCount, flags: number, used: ByteCount) {
+  constructor(world: World, start: LogicalAddress, length: ByteCount, flags: number, used: ByteCount) {
     this.start = start;
     this.length = length;
     this.flags = flags;
     this.used = used;
     this.resource = resource('block-group', start);
+    this.nocowWriters = world.counter('nocow-writers', start);
+    this.reservations = world.counter('block-group-reservations', start);
+  }
+
+  /** Nothing is in it, and nothing is on its way into it. */
+  get isEmpty(): boolean {
+    return this.used === 0 && this.reserved === 0 && this.pinned === 0;
   }
 }

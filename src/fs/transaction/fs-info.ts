@@ -13,6 +13,16 @@ export interface FsOptions {
   /** Ids of `MUTATIONS`: seeded bugs. */
   readonly mutations?: ReadonlySet<string>;
   readonly readOnly?: boolean;
+  /** Mount although devices are missing, as long as each chunk has enough of them. */
+  readonly degraded?: boolean;
+  /** Discard what a commit has freed (mount option `discard=sync`). */
+  readonly discard?: boolean;
+  /** Sizes of chunks that are allocated later; null or absent: a tenth of the writable bytes, as btrfs. */
+  readonly chunkSizes?: {
+    readonly system: ByteCount | null;
+    readonly metadata: ByteCount | null;
+    readonly data: ByteCount | null;
+  };
 }
 
 /** The trees that every mounted file system has open; optional ones are null where the image lacks them. */

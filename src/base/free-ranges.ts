@@ -1,7 +1,7 @@
-import { assert } from '../../base/assert.ts';
-import { alignUp, type ByteCount, type LogicalAddress } from '../../base/units.ts';
+import { assert } from './assert.ts';
+import { alignUp, type ByteCount, type LogicalAddress } from './units.ts';
 
-/** Free ranges of one block group: sorted, disjoint, never touching (neighbours are merged). */
+/** Free ranges of an address space (of a block group, of a device): sorted, disjoint, never touching (neighbours are merged). */
 export class FreeRanges {
   private readonly starts: number[] = [];
   private readonly ends: number[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { randomStream } from '../../base/random.ts';
+import { randomStream } from './random.ts';
 import { FreeRanges } from './free-ranges.ts';
 
 test('free ranges agree with a bitmap, stay merged and know their sum', () => {

@@ -1,11 +1,13 @@
 import type { Errno } from '../../base/errno.ts';
 import type { ByteCount, DeviceId, Generation } from '../../base/units.ts';
-import type { RwSemaphore, WaitQueue, World } from '../../task/world.ts';
+import type { Mutex, RwSemaphore, WaitQueue, World } from '../../task/world.ts';
 import type { FixSet } from '../fixes.ts';
 import type { Superblock } from '../format/superblock.ts';
 import { Space } from '../space/space.ts';
 import { type Tree, TreeBlockCache, type TreeHost } from '../tree/tree.ts';
+import type { Device } from '../volume/device.ts';
 import { Volume } from '../volume/volume.ts';
+import { ScrubControl } from './scrub-control.ts';
 import type { Transaction } from './transaction.ts';
 
 export interface FsOptions {
@@ -74,7 +76,23 @@ export class FsInfo implements TreeHost {
   /** Why the file system went read-only, or null. */
   aborted: Errno | null = null;
   abortedWhere = '';
-  private readonly mountedReadOnly: boolean;
+  /** By mount option or remount; an abort counts too, see `isReadOnly`. */
+  mountedReadOnly: boolean;
+  /** Discard what commits free. */
+  discard: boolean;
+  readonly degraded: boolean;
+  readonly chunkSizes: NonNullable<FsOptions['chunkSizes']>;
+  readonly scrubs: ScrubControl;
+  /** Devices whose sizes changed in the running transaction, in the order of the changes. */
+  readonly updatedDevices: Device[] = [];
+
+  readonly volumeChangeMutex: Mutex;
+  readonly replaceFinishMutex: Mutex;
+  readonly cleanerMutex: Mutex;
+  readonly deleteUnusedMutex: Mutex;
+  readonly readOnlyGroupsMutex: Mutex;
+  readonly deviceListMutex: Mutex;
+  readonly chunkMutex: Mutex;
 
   /** Shared: commit roots stay put (R3). Exclusive: the commit switches them. */
   readonly commitRootLock: RwSemaphore;
@@ -86,6 +104,17 @@ export class FsInfo implements TreeHost {
     this.fixes = options.fixes;
     this.mutations = options.mutations ?? NO_MUTATIONS;
     this.mountedReadOnly = options.readOnly ?? false;
+    this.discard = options.discard ?? false;
+    this.degraded = options.degraded ?? false;
+    this.chunkSizes = options.chunkSizes ?? CHUNK_SIZES_OF_BTRFS;
+    this.scrubs = new ScrubControl(world);
+    this.volumeChangeMutex = world.mutex('volume-change', 0);
+    this.replaceFinishMutex = world.mutex('replace-finish', 0);
+    this.cleanerMutex = world.mutex('cleaner', 0);
+    this.deleteUnusedMutex = world.mutex('delete-unused', 0);
+    this.readOnlyGroupsMutex = world.mutex('read-only-groups', 0);
+    this.deviceListMutex = world.mutex('device-list', 0);
+    this.chunkMutex = world.mutex('chunk', 0);
     this.superblock = superblock;
     this.nodeSize = superblock.nodeSize;
     this.sectorSize = superblock.sectorSize;
@@ -105,4 +134,5 @@ export class FsInfo implements TreeHost {
   }
 }
 
+const CHUNK_SIZES_OF_BTRFS = { system: null, metadata: null, data: null } as const;
 const NO_MUTATIONS: ReadonlySet<string> = new Set();

@@ -1,11 +1,11 @@
 import { SECTOR_SIZE } from '../base/units.ts';
 import { FsError } from '../fs/errors.ts';
-import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
+import { type MountedFilesystem, type MountOptions, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
 import type { FixSet } from '../fs/fixes.ts';
 import { LOCK_ORDER } from '../fs/lock-order.ts';
 import { SimulatedWorld } from '../inject/simulated-world.ts';
 import type { Strategy } from '../inject/strategy.ts';
-import type { Law, LawContext, LawSession, Violation } from '../oracle/law.ts';
+import type { Law, LawContext, LawSession, Violation, WatchedIo } from '../oracle/law.ts';
 import { LAWS } from '../oracle/laws.ts';
 import type { BlockTable } from '../record/block-table.ts';
 import type { DiskImage } from '../record/image.ts';
@@ -23,7 +23,7 @@ import {
   type OperationList,
   runOperations,
 } from './operations.ts';
-import { prepareDisks } from './prepare.ts';
+import { mountOptionsOf, prepareDisks, SetupFailed } from './prepare.ts';
 
 export { SetupFailed } from './prepare.ts';
 
@@ -42,7 +42,6 @@ export interface Execution {
   readonly isPruned: boolean;
 }
 
-const LAW_CONTEXT: LawContext = { sectorSize: SECTOR_SIZE };
 const NO_TAPE: readonly number[] = [];
 
 /**
@@ -53,17 +52,22 @@ export class Bench {
   /** The disks from which every execution starts. */
   readonly base: readonly BlockTable[];
   private readonly workload: Workload;
-  private readonly fixes: FixSet;
-  private readonly mutations: ReadonlySet<string>;
+  private readonly options: MountOptions;
   private readonly laws: readonly Law[];
   private readonly lists: readonly OperationList[];
   private readonly before: readonly DiskImage[];
   private world: SimulatedWorld | null = null;
   private worldFor: { readonly strategy: Strategy; readonly options: ExecutionOptions } | null = null;
   private run: Run | null = null;
+  private isUnderWay = false;
   private readonly main = (): Task<void> => this.run!.main();
   private readonly sessions: LawSession[] = [];
   private readonly observers: LawSession[] = [];
+  private readonly ioWatchers: LawSession[] = [];
+  private readonly context: LawContext = {
+    sectorSize: SECTOR_SIZE,
+    disks: () => (this.isUnderWay ? this.world!.devices.map((device) => device.visible()) : this.before),
+  };
 
   /** Throws `SetupFailed` when the workload cannot be set up. */
   constructor(
@@ -73,9 +77,8 @@ export class Bench {
     mutations: ReadonlySet<string> = new Set(),
   ) {
     this.workload = workload;
-    this.fixes = fixes;
+    this.options = mountOptionsOf(workload.filesystem, fixes, mutations);
     this.laws = laws;
-    this.mutations = mutations;
     this.lists = workload.tasks.map((task) => listOperations(task.name, task.repeat, task.operations));
     this.base = prepareDisks(workload, fixes);
     this.before = this.base.map((disk) => disk.snapshot());
@@ -92,9 +95,11 @@ export class Bench {
    */
   execute(strategy: Strategy, options: ExecutionOptions): Execution | null {
     const world = this.worldOf(strategy, options);
-    const run = new Run(world, this.lists, this.fixes, this.mutations);
+    const run = new Run(world, this.lists, this.options);
     this.run = run;
+    this.isUnderWay = false;
     this.beginJudging();
+    this.isUnderWay = true;
     if (!world.execute(this.main)) return null;
     const report = world.report();
 
@@ -106,6 +111,7 @@ export class Bench {
       before: this.before,
       after: world.devices.map((device) => device.durable()),
       unmounted: run.isUnmounted,
+      ...(this.options.readOnly === true ? { mountedReadOnly: true } : {}),
       aborted: run.aborted,
       tape: report.tape,
       eventHash: report.eventHash,
@@ -133,6 +139,7 @@ export class Bench {
       keepEvents: options.keepEvents,
       seed: options.seed,
       observer: (observation, step) => this.observe(observation, step),
+      ioWatcher: (device, request, step) => this.watchIo({ device, request }, step),
     });
     this.worldFor = { strategy, options };
     return this.world;
@@ -141,15 +148,21 @@ export class Bench {
   private beginJudging(): void {
     this.sessions.length = 0;
     this.observers.length = 0;
+    this.ioWatchers.length = 0;
     for (const law of this.laws) {
-      const session = law.begin(LAW_CONTEXT);
+      const session = law.begin(this.context);
       this.sessions.push(session);
       if (session.observe !== undefined) this.observers.push(session);
+      if (session.io !== undefined) this.ioWatchers.push(session);
     }
   }
 
   private observe(observation: Observation, step: Step): void {
     for (const session of this.observers) session.observe!(observation, step);
+  }
+
+  private watchIo(io: WatchedIo, step: Step): void {
+    for (const session of this.ioWatchers) session.io!(io, step);
   }
 
   private judge(record: RunRecord): Violation[] {
@@ -172,15 +185,13 @@ class Run implements ExecutionState {
   isUnmounted = false;
   private readonly world: SimulatedWorld;
   private readonly lists: readonly OperationList[];
-  private readonly fixes: FixSet;
-  private readonly mutations: ReadonlySet<string>;
+  private readonly options: MountOptions;
   private mounted: MountedFilesystem | null = null;
 
-  constructor(world: SimulatedWorld, lists: readonly OperationList[], fixes: FixSet, mutations: ReadonlySet<string>) {
+  constructor(world: SimulatedWorld, lists: readonly OperationList[], options: MountOptions) {
     this.world = world;
     this.lists = lists;
-    this.fixes = fixes;
-    this.mutations = mutations;
+    this.options = options;
   }
 
   get fs(): MountedFilesystem {
@@ -208,7 +219,13 @@ class Run implements ExecutionState {
 
   /** The main task: only what lies between the two marks is explored, and only there rules apply. */
   *main(): Task<void> {
-    this.mounted = yield* mountFilesystem(this.world, { fixes: this.fixes, mutations: this.mutations });
+    try {
+      this.mounted = yield* mountFilesystem(this.world, this.options);
+    } catch (error) {
+      // Nothing was disturbed yet: the disks that setup left cannot be mounted in this way.
+      if (error instanceof FsError) throw new SetupFailed(`mount: ${error.message}`);
+      throw error;
+    }
     const tasks: TaskHandle<void>[] = [];
     this.world.beginExploration();
     for (const list of this.lists) tasks.push(this.world.spawn(list.task, runOperations(this, list)));

@@ -11,15 +11,32 @@ export function showExpectation(expectation: Expectation): string {
   return `violation${laws}${errno}`;
 }
 
+/** What a tally has counted, in plain data. */
+export interface TallyState {
+  /** For each expectation, whether what it expects has come. */
+  readonly hasAppeared: readonly boolean[];
+  /** By stage. */
+  readonly unexpected: readonly (readonly [string, { readonly count: number; readonly first: string }])[];
+}
+
 /** Follows the executions of one setting and says in the end whether they went as the workload expects. */
 export class ExpectationTally {
   private readonly expectations: readonly Expectation[];
   private readonly hasAppeared: boolean[];
   private readonly unexpected = new Map<string, { count: number; first: string }>();
 
-  constructor(expectations: readonly Expectation[]) {
+  /** `state`: goes on from there. */
+  constructor(expectations: readonly Expectation[], state: TallyState | null = null) {
     this.expectations = expectations;
-    this.hasAppeared = expectations.map(() => false);
+    this.hasAppeared = expectations.map((_, index) => state?.hasAppeared[index] ?? false);
+    for (const [stage, counted] of state?.unexpected ?? []) this.unexpected.set(stage, { ...counted });
+  }
+
+  state(): TallyState {
+    return {
+      hasAppeared: this.hasAppeared.slice(),
+      unexpected: [...this.unexpected].map(([stage, counted]) => [stage, { ...counted }]),
+    };
   }
 
   /** Counts an execution in which a law broke; true when the workload expects such a violation of this stage. */

@@ -4,25 +4,26 @@ import type { Law, Violation } from '../oracle/law.ts';
 import { LAWS } from '../oracle/laws.ts';
 import type { DiskImage } from '../record/image.ts';
 import type { OperationRecord, RunRecord } from '../record/run-record.ts';
-import type { ExploreStage, Workload } from '../workload/model.ts';
-import { Bench, type Execution, type ExecutionOptions, SetupFailed } from './bench.ts';
-import { ExpectationTally, showExpectation } from './expectation.ts';
+import type { Workload } from '../workload/model.ts';
+import { Bench, type Execution, SetupFailed } from './bench.ts';
+import {
+  concludeSetting,
+  type ExecutionOrigin,
+  type ExploredSetting,
+  executionOptions,
+  type FailureOrigin,
+  faultOf,
+  showFailure,
+} from './conclude.ts';
+import { ExpectationTally } from './expectation.ts';
 import { foldHash, HASH_START, showHash } from './rolling-hash.ts';
 import type { SettingPlan } from './settings.ts';
 import { StageCount } from './stage-count.ts';
-import { decideAtOf, replayOf, strategyOf } from './strategies.ts';
-import type { BenchFault, Ending, Failure, SettingResult } from './verdict.ts';
+import { replayOf, strategyOf } from './strategies.ts';
+import type { BenchFault, Failure, SettingResult } from './verdict.ts';
 
 /** Every so many executions one is done again and compared; so is the first of each stage. */
 const SELF_CHECK_EVERY = 64;
-
-/** What repeats one execution of an exploration. */
-export interface ExecutionOrigin {
-  readonly stage: ExploreStage;
-  /** From 1. */
-  readonly execution: number;
-  readonly tape: readonly number[];
-}
 
 /** Disks that an execution left, for outside judges. */
 export interface ImageSample {
@@ -92,11 +93,16 @@ export class SettingExploration {
       this.isDone = !this.stepStage(this.bench);
     } catch (error) {
       if (error instanceof SetupFailed) this.setupProblem = error.message;
-      else this.fault = faultOf(error, this.current?.count ?? null, this.bench?.lastTape ?? []);
+      else this.fault = faultOf(error, this.executionUnderWay(), this.bench?.lastTape ?? []);
       this.current = null;
       this.isDone = true;
     }
     return !this.isDone;
+  }
+
+  private executionUnderWay(): { readonly stage: string; readonly execution: number } | null {
+    const count = this.current?.count;
+    return count === undefined ? null : { stage: count.stage.name, execution: count.explored + 1 };
   }
 
   private stepStage(bench: Bench): boolean {
@@ -171,11 +177,6 @@ export class SettingExploration {
     return taken;
   }
 
-  /** An outside judge refused an image: counts as a violation of the execution that left it. */
-  addComplaint(origin: ExecutionOrigin, violation: Violation): void {
-    this.takeViolations(origin, [violation], []);
-  }
-
   /** The same tape must give the same events and the same disks. */
   private selfCheck(bench: Bench, count: StageCount, execution: Execution, fingerprint: string): void {
     const { record } = execution;
@@ -192,85 +193,33 @@ export class SettingExploration {
     count.selfChecks += 1;
   }
 
-  /** The verdict so far; the execution to show for it is done once more, with its events kept. */
-  conclude(options: { readonly isInterrupted: boolean }): SettingResult {
-    const { workload, plan } = this;
-    const failure = this.showFailure();
-    const stages = this.counts.map((count) => count.result());
-    const { ending, reasons } = this.judge(stages, options.isInterrupted);
+  /** All that was found so far, in plain data; the execution to show for it is done once more, with its events kept. */
+  outcome(): ExploredSetting {
+    const shown = this.firstUnexpected ?? this.firstExpected;
+    let failure: Failure | null = null;
+    if (shown !== null && this.bench !== null && this.fault === null) {
+      const again = showFailure(this.bench, shown, { isExpected: this.firstUnexpected === null });
+      if ('fault' in again) this.fault = again.fault;
+      else failure = again.failure;
+    }
     return {
-      workload: workload.name,
-      title: workload.title,
-      file: workload.file,
-      switches: plan.switches,
-      expected: plan.expectations.length === 0 ? null : plan.expectations.map(showExpectation).join('; '),
-      ending,
-      reasons,
-      stages,
+      isDone: this.isDone,
+      stages: this.counts.map((count) => count.result()),
+      tally: this.tally.state(),
+      firstExpected: this.firstExpected,
+      firstUnexpected: this.firstUnexpected,
       failure,
       fault: this.fault,
+      setupProblem: this.setupProblem,
+      fingerprints: [...this.fingerprints],
     };
   }
 
-  private judge(
-    stages: SettingResult['stages'],
-    isInterrupted: boolean,
-  ): { ending: Ending; reasons: readonly string[] } {
-    if (this.fault !== null) return { ending: 'bench-fault', reasons: [] };
-    if (this.setupProblem !== null) return { ending: 'setup-failed', reasons: [this.setupProblem] };
-    const judged = this.tally.conclude(stages);
-    if (isInterrupted && judged.ending !== 'unexpected-violation') return { ending: 'interrupted', reasons: [] };
-    return judged;
+  /** The verdict so far. */
+  conclude(options: { readonly isInterrupted: boolean }): SettingResult {
+    const { laws } = this;
+    return concludeSetting(this.workload, this.plan, this.outcome(), { ...options, complaints: [], laws });
   }
-
-  private showFailure(): Failure | null {
-    const origin = this.firstUnexpected ?? this.firstExpected;
-    if (origin === null || this.bench === null || this.fault !== null) return null;
-    try {
-      const { stage } = origin;
-      const again = this.bench.execute(replayOf(origin.tape), { ...executionOptions(stage), keepEvents: true });
-      if (again === null) throw new AssertionFailure('a tape that was recorded can be replayed');
-      return {
-        stage: stage.name,
-        seed: stage.strategy === 'random' ? stage.seed : null,
-        execution: origin.execution,
-        decideAt: pointsOf(stage),
-        violations: origin.violations,
-        record: again.record,
-        isExpected: this.firstUnexpected === null,
-      };
-    } catch (error) {
-      this.fault = faultOf(error, null, origin.tape);
-      return null;
-    }
-  }
-}
-
-interface FailureOrigin extends ExecutionOrigin {
-  readonly violations: readonly Violation[];
-}
-
-function executionOptions(stage: ExploreStage): ExecutionOptions {
-  return {
-    decideAt: decideAtOf(pointsOf(stage)),
-    keepEvents: false,
-    seed: stage.strategy === 'random' ? stage.seed : '1',
-  };
-}
-
-function pointsOf(stage: ExploreStage): readonly string[] | null {
-  return stage.strategy === 'script' ? null : stage.points;
-}
-
-function faultOf(error: unknown, count: StageCount | null, tape: readonly number[]): BenchFault {
-  const isError = error instanceof Error;
-  return {
-    message: isError ? `${error.name}: ${error.message}` : String(error),
-    stack: isError ? (error.stack ?? '') : '',
-    stage: count?.stage.name ?? null,
-    execution: count === null ? null : count.explored + 1,
-    tape,
-  };
 }
 
 /** Hash over the results of several settings, in order. */

@@ -2,11 +2,25 @@ import { operationId, stampBytes } from '../base/stamp.ts';
 import { FsError } from '../fs/errors.ts';
 import type { MountedFilesystem } from '../fs/filesystem.ts';
 import {
+  clean,
+  deviceAdd,
+  deviceRemove,
+  deviceResize,
+  reconfigure,
+  replace,
+  replaceCancel,
+  scrub,
+  scrubCancel,
+  trim,
+} from '../fs/ioctls.ts';
+import {
   close,
+  corrupt,
   create,
   dropCaches,
   dropUnpinnedExtentMaps,
   type FileTarget,
+  fallocate,
   fdatasync,
   fiemap,
   fsync,
@@ -20,9 +34,21 @@ import {
   unlink,
   write,
 } from '../fs/syscalls.ts';
-import type { OperationRecord, OperationValue, Step } from '../record/run-record.ts';
+import type { OperationCounts, OperationRecord, OperationValue, Step } from '../record/run-record.ts';
 import type { Task } from '../task/task.ts';
-import type { FileReference, Operation, WriteOperation } from '../workload/model.ts';
+import type {
+  CreateOperation,
+  DeviceAddOperation,
+  DeviceRemoveOperation,
+  DeviceResizeOperation,
+  FileReference,
+  Operation,
+  ReconfigureOperation,
+  ReplaceOperation,
+  ScrubOperation,
+  TrimOperation,
+  WriteOperation,
+} from '../workload/model.ts';
 
 /** A list of operations as one task runs it, with what is the same in every execution worked out. */
 export interface OperationList {
@@ -48,6 +74,15 @@ export interface ExecutionState {
   stepOfStart(task: string): Step;
   stepOfEnd(task: string): Step;
 }
+
+type AdministrationOperation =
+  | ScrubOperation
+  | TrimOperation
+  | ReplaceOperation
+  | DeviceAddOperation
+  | DeviceRemoveOperation
+  | DeviceResizeOperation
+  | ReconfigureOperation;
 
 export function listOperations(task: string, repeat: number, operations: readonly Operation[]): OperationList {
   return { task, repeat, operations: operations.map((operation) => ({ operation, args: argumentsOf(operation) })) };
@@ -120,8 +155,7 @@ function* perform(
       yield* mkdir(fs, operation.path);
       return null;
     case 'create':
-      if (operation.as === null) yield* create(fs, operation.path);
-      else remember(state, handles, operation.as, yield* open(fs, operation.path, { create: true, exclusive: true }));
+      yield* performCreate(state, operation, handles);
       return null;
     case 'open':
       remember(state, handles, operation.as, yield* open(fs, operation.path, operation));
@@ -166,9 +200,67 @@ function* perform(
     case 'mark':
       yield* fs.world.point(operation.point);
       return null;
+    case 'fallocate':
+      yield* fallocate(fs, targetOf(operation.file, handles), operation.offset, operation.length, {
+        keepSize: operation.keepSize,
+      });
+      return null;
+    case 'corrupt':
+      yield* corrupt(fs, targetOf(operation.file, handles), operation.offset, operation.length, operation.mirror);
+      return null;
+    case 'clean':
+      return yield* clean(fs);
+    case 'scrub-cancel':
+      yield* scrubCancel(fs);
+      return null;
+    case 'replace-cancel':
+      yield* replaceCancel(fs);
+      return null;
     case 'remount':
-      throw new FsError('EBUSY', 'remount: only setup can unmount');
+    case 'wipe':
+      throw new FsError('EBUSY', `${operation.kind}: only setup can unmount`);
+    default:
+      return yield* administer(fs, operation);
   }
+}
+
+function* performCreate(state: ExecutionState, operation: CreateOperation, handles: Map<string, Handle>): Task<void> {
+  const { fs } = state;
+  const { path, as, nodatacow } = operation;
+  if (as === null) yield* create(fs, path, { nodatacow });
+  else remember(state, handles, as, yield* open(fs, path, { create: true, exclusive: true, nodatacow }));
+}
+
+/** What an administrator does: to devices, to the mount. */
+function* administer(fs: MountedFilesystem, operation: AdministrationOperation): Task<OperationValue> {
+  switch (operation.kind) {
+    case 'scrub':
+      return countsOf(yield* scrub(fs, operation));
+    case 'trim':
+      return yield* trim(fs, operation);
+    case 'replace':
+      yield* replace(fs, operation);
+      return null;
+    case 'device-add':
+      yield* deviceAdd(fs, operation.device);
+      return null;
+    case 'device-remove':
+      yield* deviceRemove(fs, operation.devid);
+      return null;
+    case 'device-resize':
+      yield* deviceResize(fs, operation.devid, operation.size);
+      return null;
+    case 'reconfigure':
+      yield* reconfigure(fs, operation);
+      return null;
+  }
+}
+
+/** The figures alone, copied: the engine may count on. */
+function countsOf(statistics: object): OperationCounts {
+  const counts: Record<string, number> = {};
+  for (const [name, value] of Object.entries(statistics)) if (typeof value === 'number') counts[name] = value;
+  return { counts };
 }
 
 function bytesOf(operation: WriteOperation, record: OperationRecord): Uint8Array {

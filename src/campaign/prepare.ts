@@ -1,6 +1,7 @@
 import { FsError } from '../fs/errors.ts';
-import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
+import { type MountedFilesystem, type MountOptions, mountFilesystem, unmountFilesystem } from '../fs/filesystem.ts';
 import type { FixSet } from '../fs/fixes.ts';
+import { SUPERBLOCK_SIZE, superblockOffsets } from '../fs/format/superblock.ts';
 import { MakeFilesystemError, makeFilesystem } from '../fs/mkfs.ts';
 import { SimulatedWorld } from '../inject/simulated-world.ts';
 import { SETUP_TASK } from '../oracle/data/describe.ts';
@@ -23,19 +24,29 @@ export class SetupFailed extends Error {
  * then unmounted. Throws `SetupFailed`, naming the operation that went wrong.
  */
 export function prepareDisks(workload: Workload, fixes: FixSet): BlockTable[] {
+  const options = mountOptionsOf(workload.filesystem, fixes);
   let disks = blankFilesystem(workload.filesystem);
-  let first = 0;
-  for (const part of splitAtRemounts(workload.setup)) {
-    disks = runSetup(disks, part, first, fixes);
-    first += part.length + 1;
+  for (const part of splitAtUnmounts(workload.setup)) {
+    for (const device of part.wiped) wipe(disks[device]!);
+    if (part.operations.length > 0) disks = runSetup(disks, part, options);
   }
   return disks;
 }
 
-/** Fresh disks with an empty file system. */
+/** How the workload's file system is mounted, every time. */
+export function mountOptionsOf(
+  settings: FilesystemSettings,
+  fixes: FixSet,
+  mutations: ReadonlySet<string> = new Set(),
+): MountOptions {
+  const { mount, blockGroups } = settings;
+  return { fixes, mutations, ...mount, chunkSizes: blockGroups };
+}
+
+/** Fresh disks with an empty file system, and the spares, which are blank. */
 export function blankFilesystem(settings: FilesystemSettings): BlockTable[] {
   const { system, metadata, data } = settings.blockGroups;
-  const disks = settings.devices.map((size) => new BlockTable(size));
+  const disks = [...settings.devices, ...settings.spares].map((size) => new BlockTable(size));
   try {
     const writes = makeFilesystem({
       devices: settings.devices,
@@ -55,29 +66,46 @@ export function blankFilesystem(settings: FilesystemSettings): BlockTable[] {
   return disks;
 }
 
-function splitAtRemounts(setup: readonly Operation[]): Operation[][] {
-  const parts: Operation[][] = [[]];
-  for (const operation of setup) {
-    if (operation.kind === 'remount') parts.push([]);
-    else parts.at(-1)!.push(operation);
-  }
-  return parts.filter((part) => part.length > 0);
+/** What setup does between two unmounts. */
+interface SetupPart {
+  /** Devices that lose their superblocks before the mount. */
+  readonly wiped: number[];
+  readonly operations: Operation[];
+  /** Position of the first operation in the workload's list. */
+  readonly first: number;
 }
 
-function runSetup(
-  disks: readonly BlockTable[],
-  operations: readonly Operation[],
-  firstIndex: number,
-  fixes: FixSet,
-): BlockTable[] {
+/** `remount` and `wipe` unmount: wiping one device after another, or one right after a remount, takes one unmount. */
+function splitAtUnmounts(setup: readonly Operation[]): SetupPart[] {
+  const parts: SetupPart[] = [{ wiped: [], operations: [], first: 0 }];
+  for (const [index, operation] of setup.entries()) {
+    const last = parts.at(-1)!;
+    if (operation.kind !== 'remount' && operation.kind !== 'wipe') {
+      last.operations.push(operation);
+      continue;
+    }
+    const isFresh = last.operations.length === 0;
+    const wiped = [...(isFresh ? last.wiped : []), ...(operation.kind === 'wipe' ? [operation.device] : [])];
+    if (isFresh) parts.pop();
+    parts.push({ wiped, operations: [], first: index + 1 });
+  }
+  return parts;
+}
+
+function wipe(disk: BlockTable): void {
+  for (const offset of superblockOffsets(disk.size)) disk.write(offset, new Uint8Array(SUPERBLOCK_SIZE));
+}
+
+function runSetup(disks: readonly BlockTable[], part: SetupPart, options: MountOptions): BlockTable[] {
+  const { operations, first } = part;
   const world = new SimulatedWorld({ devices: disks });
-  const setup = new Setup(world, operations, fixes);
+  const setup = new Setup(world, operations, options);
   world.execute(() => setup.main());
   for (const record of setup.operations) {
     const operation = operations[record.index]!;
     const problem = problemOf(operation, record);
     if (problem === null) continue;
-    const which = `operation ${firstIndex + record.index + 1} (${record.operation})`;
+    const which = `operation ${first + record.index + 1} (${record.operation})`;
     throw new SetupFailed(`setup, line ${operation.at.line}: ${which} ${problem}`);
   }
   if (!setup.isDone) throw new SetupFailed('setup never ended');
@@ -102,13 +130,13 @@ class Setup implements ExecutionState {
   isDone = false;
   private readonly world: SimulatedWorld;
   private readonly list: readonly Operation[];
-  private readonly fixes: FixSet;
+  private readonly options: MountOptions;
   private mounted: MountedFilesystem | null = null;
 
-  constructor(world: SimulatedWorld, list: readonly Operation[], fixes: FixSet) {
+  constructor(world: SimulatedWorld, list: readonly Operation[], options: MountOptions) {
     this.world = world;
     this.list = list;
-    this.fixes = fixes;
+    this.options = options;
   }
 
   get fs(): MountedFilesystem {
@@ -125,7 +153,7 @@ class Setup implements ExecutionState {
 
   *main(): Task<void> {
     try {
-      this.mounted = yield* mountFilesystem(this.world, { fixes: this.fixes });
+      this.mounted = yield* mountFilesystem(this.world, this.options);
       yield* runOperations(this, listOperations(SETUP_TASK, 1, this.list));
       yield* closeLeftHandles(this);
       yield* unmountFilesystem(this.mounted);

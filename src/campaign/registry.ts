@@ -13,7 +13,7 @@ export const VOCABULARY: Vocabulary = {
   laws: LAWS.map((law) => law.name),
   locks: LOCK_CLASSES.map((lockClass) => lockClass.name),
   sites: FAILURE_SITES.map((site) => ({ name: site.name, errnos: [site.errno] })),
-  engineTasks: ['ordered-extent', 'writeback'],
+  engineTasks: ['ordered-extent', 'writeback', 'device-replace'],
 };
 
 /** One line of `fsquake list`: a name, what it means, and what else is known of it. */

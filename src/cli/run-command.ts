@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { combinedHash } from '../campaign/explore.ts';
 import { parseFixSelection, SelectionError } from '../campaign/fix-selection.ts';
@@ -23,6 +24,7 @@ interface RunOptions {
   readonly kernel?: string;
   readonly seed?: string;
   readonly runs?: string;
+  readonly threads?: string;
   readonly json?: boolean;
   readonly results: string;
   readonly quiet?: boolean;
@@ -49,6 +51,7 @@ export function runCommand(end: (code: number) => void): Command {
     .option('--kernel <release>', 'switches as this mainline kernel had them, before --fixes')
     .option('--seed <text>', 'seed of the random stages, instead of that in the workload')
     .option('--runs <count>', 'executions of each random stage')
+    .option('--threads <count>', 'threads that explore; one for each processor unless given')
     .option('--thorough', 'outside judges see every distinct image')
     .option('--no-outside', 'ask no outside judges (btrfs check, the kernel)')
     .option('--results <dir>', 'where to keep what was found', 'results')
@@ -68,8 +71,9 @@ async function run(words: readonly string[], options: RunOptions): Promise<numbe
     else say(loaded.show(styleOf(process.stderr, options)));
     return EXIT.usage;
   }
+  const threads = options.threads === undefined ? availableParallelism() : readCount('--threads', options.threads);
   const store = openStore(options.results);
-  const outcome = await explore(loaded.workloads, overrides, options);
+  const outcome = await explore(loaded.workloads, { overrides, threads }, options);
   const results = outcome.results.map(({ result }) => result);
   const report: RunReport = {
     settings: outcome.results.map(({ result, ...times }) => ({ ...result, ...times })),
@@ -117,7 +121,7 @@ function openStore(folder: string): ResultsStore {
 /** SIGINT stops after the execution under way; a second one at once. */
 async function explore(
   workloads: Parameters<typeof runCampaign>[0],
-  overrides: Overrides,
+  settings: { readonly overrides: Overrides; readonly threads: number },
   options: RunOptions,
 ): Promise<CampaignOutcome> {
   const progress = new ProgressLine(process.stderr, { quiet: options.quiet === true || options.json === true });
@@ -132,7 +136,7 @@ async function explore(
   process.on('SIGTERM', onInterrupt);
   try {
     return await runCampaign(workloads, {
-      overrides,
+      ...settings,
       judging: options.outside ? (options.thorough ? THOROUGH_JUDGING : SAMPLED_JUDGING) : NO_JUDGING,
       signal: stopping.signal,
       onProgress: (state) => progress.show(showProgress(state)),

@@ -7,8 +7,10 @@ import { Files } from './file/files.ts';
 import type { Inode } from './file/inode.ts';
 import { findFirstFreeNumber } from './file/inode-items.ts';
 import { flushAll } from './file/sync.ts';
+import { resumeReplace, suspendReplace } from './maintenance/device-replace.ts';
 import { type MountOptions, mount, unmountCore } from './mount.ts';
 import type { FsInfo } from './transaction/fs-info.ts';
+import { cancelAllScrubs } from './transaction/scrub-control.ts';
 
 export type { MountOptions };
 
@@ -77,7 +79,8 @@ export class MountedFilesystem {
 }
 
 /**
- * Mounts the file system on the world's devices, and frees what a crash left without a name.
+ * Mounts the file system on the world's devices, frees what a crash left without a name, and lets a device replace that
+ * was interrupted go on in a task of its own.
  * Throws FsError: EINVAL (no btrfs, or of a kind that this engine cannot mount), EIO, EUCLEAN.
  */
 export function* mountFilesystem(world: World, options: MountOptions): Task<MountedFilesystem> {
@@ -85,11 +88,12 @@ export function* mountFilesystem(world: World, options: MountOptions): Task<Moun
   if (fs.info.isReadOnly) return fs;
   yield* findFirstFreeNumber(fs.files);
   yield* cleanUpOrphans(fs.files);
+  yield* resumeReplace(fs.files);
   return fs;
 }
 
 /**
- * Writes everything out, commits, and lets go of all that is in memory. Throws EBUSY while files are open; after an
+ * Writes everything out, stops a device replace and scrubs, commits, and lets go of all that is in memory. Throws EBUSY while files are open; after an
  * abort nothing is written.
  */
 export function* unmountFilesystem(fs: MountedFilesystem): Task<void> {
@@ -97,6 +101,8 @@ export function* unmountFilesystem(fs: MountedFilesystem): Task<void> {
   if (open > 0) throw new FsError('EBUSY', `unmount: ${open} files are open`);
   yield* evictDoomed(fs.files);
   yield* flushAll(fs.files);
+  yield* suspendReplace(fs.files);
+  if (fs.info.scrubs.running > 0) yield* cancelAllScrubs(fs.info);
   yield* unmountCore(fs.info);
   forgetAllInodes(fs.files);
 }

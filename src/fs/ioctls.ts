@@ -1,30 +1,21 @@
-import type { ByteCount, DeviceId, LogicalAddress, PhysicalAddress } from '../base/units.ts';
+import type { ByteCount, DeviceId } from '../base/units.ts';
 import type { Task } from '../task/task.ts';
 import type { MountedFilesystem } from './filesystem.ts';
 import { deleteUnusedBlockGroups } from './maintenance/cleaner.ts';
 import { addDevice, removeDevice, resizeDevice } from './maintenance/device-change.ts';
-import { cancelReplace, startReplace } from './maintenance/device-replace.ts';
-import { reconfigureMount } from './maintenance/reconfigure.ts';
+import { cancelReplace, type ReplaceOptions, startReplace } from './maintenance/device-replace.ts';
+import { type ReconfigureOptions, reconfigureMount } from './maintenance/reconfigure.ts';
 import { cancelScrub, scrubDevices } from './maintenance/scrub.ts';
+import type { ScrubOptions } from './maintenance/scrub-context.ts';
 import type { ScrubStatistics } from './maintenance/scrub-statistics.ts';
-import { trimFilesystem } from './maintenance/trim.ts';
+import { type TrimOptions, trimFilesystem } from './maintenance/trim.ts';
+
+export type { ReconfigureOptions, ReplaceOptions, ScrubOptions, TrimOptions };
 
 /**
  * What administrators do to a mounted file system. Each throws FsError with the errno, and the words, that a user of
  * btrfs gets.
  */
-
-export interface ScrubOptions {
-  /** Null: all devices, in the order of their ids. */
-  readonly devid: DeviceId | null;
-  /** Half-open range of the device; `end` null: its end. */
-  readonly start: PhysicalAddress;
-  readonly end: PhysicalAddress | null;
-  /** Find, but do not repair. */
-  readonly readOnly: boolean;
-  /** Begin where the last scrub of the device was cancelled. */
-  readonly resume: boolean;
-}
 
 /** ENODEV: no such device. EINPROGRESS: it is being scrubbed. ECANCELED: somebody cancelled it. */
 export function scrub(fs: MountedFilesystem, options: ScrubOptions): Task<ScrubStatistics> {
@@ -34,16 +25,6 @@ export function scrub(fs: MountedFilesystem, options: ScrubOptions): Task<ScrubS
 /** Cancels all running scrubs and waits for their end. ENOTCONN: none is running. */
 export function scrubCancel(fs: MountedFilesystem): Task<void> {
   return cancelScrub(fs.info);
-}
-
-export interface ReplaceOptions {
-  /** The member to be replaced; it may be missing. */
-  readonly devid: DeviceId;
-  /** Index of the device that takes its place. */
-  readonly target: number;
-  /** Return when the copy has begun; the task `device-replace` does the rest. */
-  readonly background: boolean;
-  readonly avoidSource: boolean;
 }
 
 /** ENOENT: no such member. EINVAL: the target is too small. EEXIST: it is a member. EINPROGRESS: another runs. */
@@ -69,13 +50,6 @@ export function deviceResize(fs: MountedFilesystem, devid: DeviceId, size: ByteC
   return resizeDevice(fs.files, devid, size);
 }
 
-export interface TrimOptions {
-  /** Logical addresses; `length` null: to the end. */
-  readonly offset: LogicalAddress;
-  readonly length: ByteCount | null;
-  readonly minimum: ByteCount;
-}
-
 /** Returns how many bytes were discarded. */
 export function trim(fs: MountedFilesystem, options: TrimOptions): Task<ByteCount> {
   return trimFilesystem(fs.info, options);
@@ -84,11 +58,6 @@ export function trim(fs: MountedFilesystem, options: TrimOptions): Task<ByteCoun
 /** One run of the cleaner. Returns how many block groups it deleted. */
 export function clean(fs: MountedFilesystem): Task<number> {
   return deleteUnusedBlockGroups(fs.info);
-}
-
-export interface ReconfigureOptions {
-  readonly readOnly: boolean | null;
-  readonly discard: boolean | null;
 }
 
 /** `mount -o remount`. */

@@ -1,5 +1,6 @@
-import { type ByteCount, type PhysicalAddress, SECTOR_SIZE } from '../base/units.ts';
-import { encodeSystemChunkArray } from './format/chunk.ts';
+import { type ByteCount, type LogicalAddress, type PhysicalAddress, SECTOR_SIZE } from '../base/units.ts';
+import { BLOCK_GROUP_FLAG } from './format/block-group.ts';
+import { encodeSystemChunkArray, STRIPE_LENGTH } from './format/chunk.ts';
 import { encodeName } from './format/directory.ts';
 import { COMPAT_RO_DEFAULT, INCOMPAT, INCOMPAT_DEFAULT } from './format/feature-flags.ts';
 import { TREE_ID } from './format/key.ts';
@@ -14,9 +15,12 @@ import {
   superblockOffsets,
 } from './format/superblock.ts';
 import { UUID_ZERO } from './format/uuid.ts';
-import { placeChunks } from './mkfs/chunk-placement.ts';
+import { type PlacedChunk, placeChunks } from './mkfs/chunk-placement.ts';
 import { identityOf } from './mkfs/identity.ts';
 import { checkOptions, type MakeFilesystemOptions } from './mkfs/options.ts';
+
+export { MAKE_PROFILE_NAMES, type MakeProfileName } from './mkfs/profiles.ts';
+
 import {
   chunkItem,
   chunkKey,
@@ -31,7 +35,6 @@ import {
 export {
   MakeFilesystemError,
   type MakeFilesystemOptions,
-  type MetadataProfile,
   type OptionProblem,
 } from './mkfs/options.ts';
 
@@ -48,7 +51,7 @@ const NO_SPACE_CACHE_GENERATION = -1;
 
 /**
  * An empty file system for blank devices: the smallest set of trees that `btrfs check` and Linux accept, each of one
- * leaf, in three chunks. Equal options give equal bytes. Throws MakeFilesystemError, which lists all that is wrong with
+ * leaf, in three chunks, on up to sixteen devices. Equal options give equal bytes. Throws MakeFilesystemError, which lists all that is wrong with
  * the options. The superblocks come last.
  */
 export function makeFilesystem(options: MakeFilesystemOptions): DiskWrite[] {
@@ -68,8 +71,21 @@ function treeWrites(plan: Plan): DiskWrite[] {
   return plan.leaves.flatMap(({ tree, address, chunk }) => {
     const header = { fsid, chunkTreeUuid, address, generation: FIRST_GENERATION, owner: tree, level: 0 };
     const bytes = packLeaf(plan.options.nodeSize, header, itemsOf(plan, tree));
-    return chunk.stripes.map(({ device, physical }) => ({ device, offset: physical + address - chunk.logical, bytes }));
+    return placesOf(chunk, address).map((place) => ({ ...place, bytes }));
   });
+}
+
+/** Where each copy of a tree block lies; a block never crosses a stripe. */
+function placesOf(chunk: PlacedChunk, address: LogicalAddress): { device: number; offset: PhysicalAddress }[] {
+  const within = address - chunk.logical;
+  const { stripes } = chunk;
+  if ((chunk.flags & BLOCK_GROUP_FLAG.RAID0) === 0) {
+    return stripes.map(({ device, physical }) => ({ device, offset: physical + within }));
+  }
+  const unit = Math.floor(within / STRIPE_LENGTH);
+  const { device, physical } = stripes[unit % stripes.length]!;
+  const row = Math.floor(unit / stripes.length);
+  return [{ device, offset: physical + row * STRIPE_LENGTH + (within % STRIPE_LENGTH) }];
 }
 
 function superblockWrites(plan: Plan): DiskWrite[] {
@@ -102,7 +118,7 @@ function superblock(plan: Plan, device: number, offset: PhysicalAddress): Uint8A
     chunkRootGeneration: FIRST_GENERATION,
     compatFlags: 0,
     compatRoFlags: options.freeSpaceTree ? COMPAT_RO_DEFAULT : 0,
-    incompatFlags: options.nodeSize > SECTOR_SIZE ? INCOMPAT_DEFAULT + INCOMPAT.BIG_METADATA : INCOMPAT_DEFAULT,
+    incompatFlags: incompatFlags(plan),
     checksumType: CHECKSUM_TYPE.CRC32C,
     rootLevel: 0,
     chunkRootLevel: 0,
@@ -115,6 +131,17 @@ function superblock(plan: Plan, device: number, offset: PhysicalAddress): Uint8A
     numGlobalRoots: 0,
     backupRoots: encodeBackupRoots([backupRoot(plan)]),
   });
+}
+
+function incompatFlags({ options, chunks }: Plan): number {
+  const hasThreeCopies = chunks.some(
+    ({ flags }) => (flags & (BLOCK_GROUP_FLAG.RAID1C3 | BLOCK_GROUP_FLAG.RAID1C4)) !== 0,
+  );
+  return (
+    INCOMPAT_DEFAULT +
+    (options.nodeSize > SECTOR_SIZE ? INCOMPAT.BIG_METADATA : 0) +
+    (hasThreeCopies ? INCOMPAT.RAID1C34 : 0)
+  );
 }
 
 function totalBytes(plan: Plan): ByteCount {

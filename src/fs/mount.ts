@@ -1,44 +1,53 @@
-import { sameBytes } from '../base/bytes.ts';
-import { type LogicalAddress, SECTOR_SIZE } from '../base/units.ts';
 import type { Task } from '../task/task.ts';
 import type { World } from '../task/world.ts';
 import { FsError } from './errors.ts';
-import { type ChunkItem, decodeChunk, STRIPE_LENGTH } from './format/chunk.ts';
 import { INCOMPAT } from './format/feature-flags.ts';
 import { FormatError } from './format/format-error.ts';
-import { KEY_TYPE, OBJECT_ID, TREE_ID } from './format/key.ts';
-import { SUPERBLOCK, type Superblock } from './format/superblock.ts';
-import { blockChunkTreeUuid } from './format/tree-block.ts';
+import type { Superblock } from './format/superblock.ts';
 import { readBlockGroups, readFreeSpace } from './mount/block-groups-read.ts';
-import { type FoundSuperblock, newestOf, readSuperblocks, refuseUnsupported } from './mount/superblock-read.ts';
+import { addChunk, openChunkTree, readChunkTree } from './mount/chunk-tree-read.ts';
+import { readDeviceState } from './mount/device-tree-read.ts';
+import { MemberDevices } from './mount/member-devices.ts';
+import { newestOf, readSuperblocks, refuseUnsupported } from './mount/superblock-read.ts';
+import { snapshotOfGroups } from './transaction/block-group-observation.ts';
 import { commitTransaction } from './transaction/commit.ts';
+import { fillUnallocated } from './transaction/device-space.ts';
+import { freeBlockGroups } from './transaction/free-block-groups.ts';
 import { FsInfo, type FsOptions } from './transaction/fs-info.ts';
-import { openRootTrees, openTree } from './transaction/open-tree.ts';
-import { searchTree } from './tree/cursor.ts';
-import type { Tree } from './tree/tree.ts';
-import { isCopyProfile } from './volume/chunk-map.ts';
+import { tooManyMissing } from './transaction/missing-devices.ts';
+import { openRootTrees } from './transaction/open-tree.ts';
+import { scratchSuperblocks } from './transaction/scratch-superblocks.ts';
 
 export type MountOptions = FsOptions;
 
 /**
- * Opens the file system on the world's devices: superblock, system chunks, chunk tree, roots, block groups, free space.
- * Throws EINVAL with every reason for which the superblock is refused, EIO where a block cannot be read, EUCLEAN where
+ * Opens the file system on the world's devices: superblocks, system chunks, chunk tree, roots, block groups, free space.
+ * Devices without a superblock are no members.
+ *
+ * Throws EINVAL with every reason for which the superblock is refused, ENOENT for a missing device unless `degraded`,
+ * EINVAL when too many are missing for a mount that may write, EIO where a block cannot be read, EUCLEAN where
  * structures contradict each other.
  */
 export function* mount(world: World, options: MountOptions): Task<FsInfo> {
   try {
-    const devices = yield* readSuperblocks(world);
-    const newest = newestOf(devices);
-    refuseUnsupported(newest, options.readOnly === true);
+    const found = yield* readSuperblocks(world);
+    const newest = newestOf(found);
+    const isReadOnly = options.readOnly === true;
+    refuseUnsupported(newest, isReadOnly);
     const fs = new FsInfo(world, options, newest.superblock, metadataFsid(newest.superblock));
-    addDevices(fs, devices, newest);
-    for (const { key, chunk } of newest.systemChunks) addChunk(fs, key.offset, chunk);
+    fs.superblockBytes = newest.bytes;
+    const members = new MemberDevices(fs, found, newest);
+    for (const { key, chunk } of newest.systemChunks) addChunk(fs, members, key.offset, chunk);
     const chunk = yield* openChunkTree(fs);
-    yield* readChunks(fs, chunk);
+    yield* readChunkTree(fs, chunk, members);
+    fillUnallocated(fs.volume);
     yield* openRootTrees(fs, chunk);
+    yield* readDeviceState(fs, members.replaceTarget());
+    yield* scratchReplacedSource(fs, members);
     yield* readBlockGroups(fs);
+    if (!isReadOnly) refuseTooManyMissing(fs);
     yield* readFreeSpace(fs);
-    if (world.observed) world.observe({ kind: 'block-groups', groups: fs.space.allGroups() });
+    observeBlockGroups(fs);
     return fs;
   } catch (error) {
     if (error instanceof FormatError) throw new FsError('EUCLEAN', `mount: ${error.message}`);
@@ -52,84 +61,26 @@ export function* mount(world: World, options: MountOptions): Task<FsInfo> {
  */
 export function* unmountCore(fs: FsInfo): Task<void> {
   if (!fs.isReadOnly) yield* commitTransaction(fs);
+  freeBlockGroups(fs);
 }
 
 function metadataFsid(superblock: Superblock): Uint8Array {
   return (superblock.incompatFlags & INCOMPAT.METADATA_UUID) !== 0 ? superblock.metadataUuid : superblock.fsid;
 }
 
-function addDevices(fs: FsInfo, found: readonly FoundSuperblock[], newest: FoundSuperblock): void {
-  for (const { device, bytes, superblock } of found) {
-    const id = superblock.deviceItem.devid;
-    if (!sameBytes(superblock.fsid, newest.superblock.fsid)) {
-      throw new FsError(
-        'EINVAL',
-        `mount: device ${device.index} belongs to another file system than device ${newest.device.index}`,
-      );
-    }
-    if (fs.volume.hasDevice(id)) throw new FsError('EINVAL', `mount: two devices say they are devid ${id}`);
-    fs.volume.addDevice(id, device);
-    fs.superblockBytes.set(id, superblockForDevice(newest.bytes, bytes));
-  }
-  const { numDevices } = fs.superblock;
-  const present = fs.volume.deviceIds().length;
-  if (present < numDevices) throw new FsError('EINVAL', `mount: ${present} of ${numDevices} devices are present`);
+/** Done with the end of a device replace, unless the power went before. */
+function* scratchReplacedSource(fs: FsInfo, members: MemberDevices): Task<void> {
+  if (fs.isReadOnly || fs.volume.replace.phase !== 'finished') return;
+  for (const device of members.leftBehind()) yield* scratchSuperblocks(fs, device);
 }
 
-/** A device that missed the last commits gets the newest content, with its own device item. */
-function superblockForDevice(newest: Uint8Array, own: Uint8Array): Uint8Array {
-  if (newest === own) return own;
-  const bytes = newest.slice();
-  const { at, size } = SUPERBLOCK.fields.deviceItem;
-  bytes.set(own.subarray(at, at + size), at);
-  return bytes;
+function refuseTooManyMissing(fs: FsInfo): void {
+  const problem = tooManyMissing(fs.volume);
+  if (problem === null) return;
+  throw new FsError('EINVAL', `mount: ${problem}; writable mount is not allowed due to too many missing devices`);
 }
 
-function addChunk(fs: FsInfo, logical: LogicalAddress, chunk: ChunkItem): void {
-  const problems: string[] = [];
-  if (chunk.length <= 0 || chunk.length % SECTOR_SIZE !== 0) problems.push(`length ${chunk.length}`);
-  if (logical % SECTOR_SIZE !== 0) problems.push('unaligned start');
-  if (chunk.stripeLength !== STRIPE_LENGTH)
-    problems.push(`stripe length ${chunk.stripeLength}, expect ${STRIPE_LENGTH}`);
-  if (!isCopyProfile(chunk.type)) problems.push(`a striped profile (type ${chunk.type}), which is not supported yet`);
-  for (const stripe of chunk.stripes) {
-    if (!fs.volume.hasDevice(stripe.devid)) {
-      problems.push(`a stripe on devid ${stripe.devid}, which is missing`);
-    } else if (stripe.offset < 0 || stripe.offset + chunk.length > fs.volume.device(stripe.devid).size) {
-      problems.push(`a stripe that ends at ${stripe.offset + chunk.length}, past the end of its device`);
-    }
-  }
-  const before = fs.volume
-    .chunks()
-    .find((other) => other.logical < logical + chunk.length && logical < other.logical + other.length);
-  if (before !== undefined) problems.push(`an overlap with chunk ${before.logical}`);
-  if (problems.length > 0) throw new FsError('EUCLEAN', `mount: chunk ${logical} has ${problems.join(', ')}`);
-  fs.volume.addChunk({
-    logical,
-    length: chunk.length,
-    flags: chunk.type,
-    stripeLength: chunk.stripeLength,
-    stripes: chunk.stripes.map((stripe) => ({ device: stripe.devid, physical: stripe.offset })),
-  });
-}
-
-function* openChunkTree(fs: FsInfo): Task<Tree> {
-  const { chunkRoot, chunkRootGeneration, chunkRootLevel } = fs.superblock;
-  const tree = yield* openTree(fs, TREE_ID.CHUNK_TREE, chunkRoot, chunkRootGeneration, chunkRootLevel);
-  fs.chunkTreeUuid = blockChunkTreeUuid(tree.root.view).slice();
-  return tree;
-}
-
-function* readChunks(fs: FsInfo, tree: Tree): Task<void> {
-  const from = { objectid: OBJECT_ID.FIRST_CHUNK_TREE, type: KEY_TYPE.CHUNK_ITEM, offset: 0 };
-  const cursor = yield* searchTree(fs, tree, from);
-  try {
-    while (cursor.isAt(OBJECT_ID.FIRST_CHUNK_TREE, KEY_TYPE.CHUNK_ITEM)) {
-      const logical = cursor.offset;
-      if (fs.volume.chunkAt(logical)?.logical !== logical) addChunk(fs, logical, decodeChunk(cursor.data));
-      yield* cursor.next();
-    }
-  } finally {
-    cursor.release();
-  }
+function observeBlockGroups(fs: FsInfo): void {
+  if (!fs.world.observed) return;
+  fs.world.observe({ kind: 'block-groups', moment: 'mounted', ...snapshotOfGroups(fs) });
 }

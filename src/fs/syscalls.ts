@@ -1,12 +1,14 @@
 import type { Task } from '../task/task.ts';
 import { FsError } from './errors.ts';
 import { bufferedRead, bufferedWrite } from './file/buffered-io.ts';
-import { makeNode, NEW_DIRECTORY_MODE, NEW_FILE_MODE } from './file/create.ts';
+import { corruptFile } from './file/corrupt.ts';
+import { makeNode, NEW_DIRECTORY_MODE, NEW_FILE_MODE, NODATACOW_FLAGS } from './file/create.ts';
 import { directRead, directWrite } from './file/direct-io.ts';
 import { listNames } from './file/directory-items.ts';
 import { dropCaches as dropAllCaches, evictDoomed } from './file/evict.ts';
 import { FILE_OFFSET_LIMIT } from './file/extent-map.ts';
 import { dropExtentMaps } from './file/extent-map-access.ts';
+import { preallocateFile } from './file/fallocate.ts';
 import { mapFileExtents, type ReportedExtent } from './file/fiemap.ts';
 import type { Inode } from './file/inode.ts';
 import { walk } from './file/namespace.ts';
@@ -29,7 +31,13 @@ export type Path = string | Uint8Array;
 export type Handle = number;
 export type FileTarget = Path | Handle;
 
-export interface OpenOptions {
+export interface CreateOptions {
+  /** Data of the new file is overwritten in place and has no checksums (`chattr +C`). */
+  readonly nodatacow?: boolean;
+}
+
+/** `nodatacow` is for the file that `create` makes; one that is there stays as it is. */
+export interface OpenOptions extends CreateOptions {
   /** Make an empty file where there is none. */
   readonly create?: boolean;
   /** With `create`: EEXIST where there is one. */
@@ -72,6 +80,7 @@ export const OPERATIONS = [
   { name: 'unlink', title: 'remove a name of a file' },
   { name: 'rmdir', title: 'remove an empty directory' },
   { name: 'rename', title: 'give a file or directory another name' },
+  { name: 'fallocate', title: 'preallocate space for a range of a file' },
   { name: 'truncate', title: 'change the size of a file' },
   { name: 'write', title: 'write, through the page cache or around it' },
   { name: 'read', title: 'read, through the page cache or around it' },
@@ -82,6 +91,7 @@ export const OPERATIONS = [
   { name: 'fiemap', title: 'list the extents of a file' },
   { name: 'stat', title: 'size and kind of a file' },
   { name: 'readdir', title: 'list the names of a directory' },
+  { name: 'corrupt', title: 'damage one copy of a range of a file on its device' },
 ] as const;
 
 export function* mkdir(fs: MountedFilesystem, path: Path): Task<void> {
@@ -91,9 +101,9 @@ export function* mkdir(fs: MountedFilesystem, path: Path): Task<void> {
 }
 
 /** Makes an empty file; EEXIST when the name is taken. */
-export function* create(fs: MountedFilesystem, path: Path): Task<void> {
+export function* create(fs: MountedFilesystem, path: Path, options: CreateOptions = {}): Task<void> {
   throwIfReadOnly(fs.info);
-  const inode = yield* makeNode(fs.files, parsePath(path), NEW_FILE_MODE, false);
+  const inode = yield* makeNode(fs.files, parsePath(path), NEW_FILE_MODE, false, flagsOf(options));
   fs.files.inodes.put(inode);
 }
 
@@ -119,10 +129,14 @@ function* findOrMake(fs: MountedFilesystem, path: Path, options: OpenOptions): T
   const parsed = parsePath(path);
   if (options.create !== true) return yield* walk(fs.files, parsed);
   throwIfReadOnly(fs.info);
-  const inode = yield* makeNode(fs.files, parsed, NEW_FILE_MODE, options.exclusive !== true);
+  const inode = yield* makeNode(fs.files, parsed, NEW_FILE_MODE, options.exclusive !== true, flagsOf(options));
   if (!inode.isDirectory) return inode;
   fs.files.inodes.put(inode);
   throw new FsError('EISDIR', `open: ${parsed.text} is a directory`);
+}
+
+function flagsOf({ nodatacow = false }: CreateOptions): number {
+  return nodatacow ? NODATACOW_FLAGS : 0;
 }
 
 export function* close(fs: MountedFilesystem, handle: Handle): Task<void> {
@@ -149,9 +163,32 @@ export function* rename(fs: MountedFilesystem, from: Path, to: Path): Task<void>
   yield* evictDoomed(fs.files);
 }
 
+/**
+ * Preallocates [offset, offset + length), in whole sectors: what has no place on disk yet gets one without data. The file
+ * grows to the end of the range unless `keepSize`. Throws EINVAL, EFBIG, ENOSPC, EISDIR, ENODEV for no regular file.
+ */
+export function* fallocate(
+  fs: MountedFilesystem,
+  target: FileTarget,
+  offset: number,
+  length: number,
+  { keepSize = false }: { readonly keepSize?: boolean } = {},
+): Task<void> {
+  throwIfReadOnly(fs.info);
+  const inode = yield* holdToWrite(fs, target);
+  try {
+    if (inode.isDirectory) throw new FsError('EISDIR', `fallocate: inode ${inode.number} is a directory`);
+    if (!inode.isRegular) throw new FsError('ENODEV', `fallocate: inode ${inode.number} is no regular file`);
+    yield* preallocateFile(fs.files, inode, offset, length, keepSize);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+}
+
 export function* truncate(fs: MountedFilesystem, target: FileTarget, size: number): Task<void> {
   throwIfReadOnly(fs.info);
-  const inode = yield* hold(fs, target);
+  const inode = yield* holdToWrite(fs, target);
   try {
     checkRegular(inode, 'truncate');
     yield* truncateFile(fs.files, inode, size);
@@ -176,7 +213,7 @@ export function* write(
   checkOffset(offset ?? 0, 'write');
   const file = openFileOf(fs, target);
   const at = (options.append ?? file?.append ?? false) ? null : offset;
-  const inode = yield* hold(fs, target);
+  const inode = yield* holdToWrite(fs, target);
   let written: number;
   try {
     checkRegular(inode, 'write');
@@ -313,10 +350,46 @@ export function* readdir(fs: MountedFilesystem, path: Path): Task<Uint8Array[]> 
   }
 }
 
+/**
+ * Damages [offset, offset + length) of the file in the copy `mirror` (from 1): each byte on the device becomes its
+ * complement, durably and behind the file system's back. Holes and preallocated space are passed over. Throws EINVAL
+ * where there is no such copy, EOPNOTSUPP for data inside an item, EIO.
+ */
+export function* corrupt(
+  fs: MountedFilesystem,
+  target: FileTarget,
+  offset: number,
+  length: number,
+  mirror: number,
+): Task<void> {
+  checkOffset(offset, 'corrupt');
+  checkOffset(length, 'corrupt');
+  const inode = yield* hold(fs, target);
+  try {
+    checkRegular(inode, 'corrupt');
+    yield* corruptFile(fs.files, inode, offset, length, mirror);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+}
+
 /** The inode behind a path or handle, held for the caller. */
 function* hold(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
   if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target));
   return fs.files.inodes.hold(fs.openFile(target).inode);
+}
+
+/** From here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS. */
+function* holdToWrite(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
+  const inode = yield* hold(fs, target);
+  try {
+    throwIfReadOnly(fs.info);
+    return inode;
+  } catch (error) {
+    fs.files.inodes.put(inode);
+    throw error;
+  }
 }
 
 function openFileOf(fs: MountedFilesystem, target: FileTarget): OpenFile | null {

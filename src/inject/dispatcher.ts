@@ -12,7 +12,7 @@ import { removeFrom } from './simulated-lock.ts';
 import { SimulatedTask } from './simulated-task.ts';
 import { ABANDON, type Strategy, type WorldView } from './strategy.ts';
 import type { Waitable } from './waitable.ts';
-import type { WorldOptions } from './world-options.ts';
+import type { IoWatcher, WorldOptions } from './world-options.ts';
 
 type Entity = SimulatedTask | SimulatedIo;
 
@@ -34,6 +34,7 @@ export abstract class Dispatcher implements WorldView {
   private readonly mayKeepFootprint: boolean;
   readonly events: RunEvent[] = [];
   readonly rules: RuleEngine | null;
+  readonly ioWatcher: IoWatcher | null;
   steps: Step = 0;
   decisions = 0;
   switches = 0;
@@ -88,6 +89,7 @@ export abstract class Dispatcher implements WorldView {
     this.holds = new Holds(this);
     const rules = options.rules ?? [];
     this.rules = rules.length === 0 ? null : new RuleEngine(rules, this);
+    this.ioWatcher = options.ioWatcher ?? null;
     this.isSlow = this.keepsEvents || this.keepsFootprint || this.rules !== null;
     this.isEntangled = rules.some(({ then }) => then.kind === 'reorder' || (then.kind === 'delay' && !('for' in then)));
   }

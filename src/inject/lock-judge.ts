@@ -95,6 +95,20 @@ export class LockJudge {
     });
   }
 
+  /** `task` changed a field that the lock protects, while another task held it: once for each lock class and field. */
+  reportGuarded(task: string, holder: LockGrant, field: string, step: Step): void {
+    const what = `${holder.lock.lockClass}.${field}`;
+    if (this.complained.has(what)) return;
+    this.complained.add(what);
+    this.reports.push({
+      kind: 'guarded-change',
+      step,
+      message: `${task} changes ${field} while ${holder.task.name} holds ${holder.show()}, which protects it`,
+      tasks: [task, holder.task.name],
+      locks: [holder.lock.name],
+    });
+  }
+
   private reaches(from: SimulatedTask, goal: SimulatedTask, path: SimulatedTask[], withSuspects: boolean): boolean {
     const waits = from.waitsFor;
     if (waits === null || from.visit === this.visit) return false;

@@ -293,3 +293,69 @@ test('releasing twice is a fault of the bench', () => {
     });
   expect(run).toThrow('a lock is released once');
 });
+
+/** A reader holds the lock while another task changes what it guards; the changer holds `own`. */
+function changing(own: 'nothing' | 'exclusive'): Main {
+  return function* main(world): Task<void> {
+    const lock = world.rwSemaphore('device-replace', 0);
+    world.beginExploration();
+    const reader = world.spawn('reader', readGuarded(world, lock));
+    const changer = world.spawn('changer', changeGuarded(world, lock, own));
+    yield* reader.join();
+    yield* changer.join();
+  };
+}
+
+function* readGuarded(world: SimulatedWorld, lock: RwSemaphore): Task<void> {
+  yield* world.point('reader');
+  const held = yield* lock.acquire('shared');
+  yield* world.point('inside');
+  held.release();
+}
+
+function* changeGuarded(world: SimulatedWorld, lock: RwSemaphore, own: 'nothing' | 'exclusive'): Task<void> {
+  yield* world.point('changer');
+  if (own === 'nothing') {
+    lock.changesGuarded('cursorLeft');
+    lock.changesGuarded('cursorLeft');
+    return;
+  }
+  const held = yield* lock.acquire('exclusive');
+  lock.changesGuarded('cursorLeft');
+  held.release();
+}
+
+test.each([true, false])('a change under the feet of a holder is reported, pruned: %s', (sleepSets) => {
+  const strategy = exhaustive({ sleepSets });
+  const world = new SimulatedWorld({ strategy });
+  const found: LockReport[][] = [];
+  while (world.execute(changing('nothing'))) {
+    const { locks, pruned } = world.report();
+    if (!pruned) found.push([...locks]);
+  }
+  const unclean = found.filter((locks) => locks.length > 0);
+  expect(unclean.length).toBeGreaterThan(0);
+  expect(unclean.length).toBeLessThan(found.length);
+  for (const locks of unclean) {
+    // Once for each lock and field, however often.
+    expect(locks).toEqual([
+      {
+        kind: 'guarded-change',
+        step: expect.any(Number),
+        message: 'changer changes cursorLeft while reader holds device-replace 0 (shared), which protects it',
+        tasks: ['changer', 'reader'],
+        locks: ['device-replace 0'],
+      },
+    ]);
+  }
+});
+
+test('a change by whoever holds the lock exclusively is right in every interleaving', () => {
+  const world = new SimulatedWorld({ strategy: exhaustive({ sleepSets: false }) });
+  let executions = 0;
+  while (world.execute(changing('exclusive'))) {
+    executions++;
+    expect(world.report().locks).toEqual([]);
+  }
+  expect(executions).toBeGreaterThan(1);
+});

@@ -147,3 +147,27 @@ test.each([
     }),
   ).toThrow(law);
 });
+
+test('the I/O watcher sees discards and scrub I/O before they take effect, never one that fails', () => {
+  const scrub = { kind: 'scrub' } as const;
+  const seen: string[] = [];
+  const world: SimulatedWorld = new SimulatedWorld({
+    devices: [new BlockTable(65536)],
+    rules: [{ name: 'no', when: { operation: 'discard', occurrence: 2 }, then: { kind: 'fail', errno: 'EIO' } }],
+    ioWatcher: (device, { operation, offset, purpose }) => {
+      seen.push(`${operation} ${device} ${offset} ${purpose.kind}: ${firstByte(world.devices[0]!.visible(), 0)}`);
+    },
+  });
+  world.execute(function* main(): Task<void> {
+    const device = world.devices[0]!;
+    world.beginExploration();
+    yield* device.perform(write(0, 7));
+    yield* device.perform({ ...read(0), purpose: scrub });
+    yield* device.perform({ ...write(0, 8), purpose: scrub });
+    yield* device.perform({ operation: 'discard', offset: 0, length: 4096, purpose: DATA });
+    yield* device.perform({ operation: 'discard', offset: 4096, length: 4096, purpose: DATA });
+    yield* device.perform(read(0));
+    yield* device.perform(FLUSH);
+  });
+  expect(seen).toEqual(['read 0 0 scrub: 7', 'write 0 0 scrub: 7', 'discard 0 0 data: 8']);
+});

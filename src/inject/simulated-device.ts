@@ -7,6 +7,7 @@ import type { Task } from '../task/task.ts';
 import type { BlockDevice, IoRequest, IoResult, PendingIo } from '../task/world.ts';
 import type { Scheduler } from './scheduler.ts';
 import { type SimulatedIo, showRequest } from './simulated-io.ts';
+import type { SimulatedCounter } from './wait-queue.ts';
 
 const NO_BYTES = new Uint8Array(0);
 const DONE_WITHOUT_BYTES: IoResult = { error: null, bytes: NO_BYTES };
@@ -131,11 +132,16 @@ export class SimulatedDevice implements BlockDevice {
     for (const last = pending.length - 1; at < last; at++) pending[at] = pending[at + 1]!;
     pending.pop();
     if (this.scheduler.keepsFootprint) this.touchFor(io.request);
+    (io.request.countedBy as SimulatedCounter | undefined)?.addFor(io.submitter, -1);
     if (io.failWith !== null) {
       io.result = { error: io.failWith };
       return;
     }
     const { request } = io;
+    const { ioWatcher } = this.scheduler;
+    if (ioWatcher !== null && (request.operation === 'discard' || request.purpose.kind === 'scrub')) {
+      ioWatcher(this.index, request, this.scheduler.steps);
+    }
     switch (request.operation) {
       case 'read':
         io.result = { error: null, bytes: this.media.read(request.offset, request.length) };

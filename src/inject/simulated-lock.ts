@@ -124,6 +124,18 @@ export class SimulatedRwSemaphore extends SimulatedLock implements RwSemaphore {
     return this.scheduler.tryAcquire(this, mode === 'exclusive', 0, UNBOUNDED);
   }
 
+  changesGuarded(field: string): void {
+    const { scheduler, holders } = this;
+    // Also a shared holder must not change places with this, or pruning would lose the order that is wrong.
+    scheduler.touchWhat(this.resource, true);
+    const changer = scheduler.currentTask;
+    for (let i = 0; i < holders.length; i++) {
+      const holder = holders[i]!;
+      if (holder.task !== changer)
+        scheduler.judge.reportGuarded(changer?.name ?? 'world', holder, field, scheduler.steps);
+    }
+  }
+
   get isContended(): boolean {
     this.scheduler.touchWhat(this.resource, false);
     return this.waiters.length > 0;

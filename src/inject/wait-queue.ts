@@ -87,11 +87,15 @@ export class SimulatedCounter implements Counter, Waitable {
   }
 
   add(change: number): void {
+    this.addFor(this.scheduler.currentTask, change);
+  }
+
+  /** A completion counts for its submitter, whoever runs at that moment. */
+  addFor(task: SimulatedTask | null, change: number): void {
     this.count += change;
     // Counting commutes, waking somebody does not.
     this.scheduler.touchHow(this.resource, this.count === 0 && this.sleepers.length > 0 ? 'write' : 'update');
     assert(this.count >= 0, 'a counter never falls below zero', { counter: this.name, id: this.id, change });
-    const task = this.scheduler.currentTask;
     if (task !== null) this.additions[task.id] = (this.additions[task.id] ?? 0) + change;
     if (this.count === 0) wakeEach(this.scheduler, this.sleepers);
   }

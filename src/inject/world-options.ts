@@ -2,8 +2,12 @@ import type { VirtualNanoseconds } from '../base/units.ts';
 import type { BlockTable } from '../record/block-table.ts';
 import type { RunRecord, Step } from '../record/run-record.ts';
 import type { Observation } from '../task/observation.ts';
+import type { IoRequest } from '../task/world.ts';
 import type { FaultRule } from './fault-rule.ts';
 import type { Strategy } from './strategy.ts';
+
+/** Sees an I/O at the instant before it takes effect. `device` is the index. */
+export type IoWatcher = (device: number, request: IoRequest, step: Step) => void;
 
 export interface WorldOptions {
   /** Who decides while the run is explored; absent: the current task first, else completions, else the lowest id. */
@@ -20,6 +24,8 @@ export interface WorldOptions {
   readonly decideAt?: 'everything' | ReadonlySet<string>;
   readonly keepEvents?: boolean;
   readonly observer?: ((observation: Observation, step: Step) => void) | null;
+  /** Called for each discard and each I/O of purpose `scrub`, unless a rule fails it. */
+  readonly ioWatcher?: IoWatcher | null;
   /** Seeds the draws of fault rules when the strategy has no stream of its own. */
   readonly seed?: string;
   /** More steps than this are a runaway loop, reported as a fault of the bench. Default 1,000,000. */

@@ -528,3 +528,83 @@ test.each(BROKEN)('broken: %s', (_, sketch, message, observed) => {
   expect(violations[0]!.observed).toMatch(observed);
   expect(violations[0]!.law).toBe('data');
 });
+
+const fallocate = (id: string, started: number, ended: number, length: number, keepSize = false) =>
+  call(id, started, ended, 'fallocate', { path: '/f', offset: 0, length, keepSize });
+const corrupt = (id: string, started: number, ended: number, from: number, to: number) =>
+  call(id, started, ended, 'corrupt', { path: '/f', offset: from * K, length: (to - from) * K, mirror: 1 });
+const complement = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 0xff);
+
+test.each<readonly [string, RecordSketch]>([
+  [
+    'what fallocate adds reads as zeros, what was there stays',
+    {
+      before: file(old(K)),
+      after: file(join(olds(0, 1), zeroes(K))),
+      operations: [fallocate(W, 1, 5, 2 * K), read(R, 6, 7, 0, join(olds(0, 1), zeroes(K)))],
+    },
+  ],
+  [
+    'a read during a fallocate sees either size',
+    {
+      before: file(old(K)),
+      after: file(join(olds(0, 1), zeroes(K))),
+      operations: [fallocate(W, 1, 5, 2 * K), call(R, 2, 3, 'read', { path: '/f', offset: 0, length: 2 * K }, old(K))],
+    },
+  ],
+  ['a fallocate that keeps the size', { before: file(old(K)), operations: [fallocate(W, 1, 5, 2 * K, true)] }],
+  [
+    'damage on disk that nobody repaired',
+    {
+      before: file(old(3 * K)),
+      after: file(join(olds(0, 1), complement(olds(1, 2)), olds(2, 3))),
+      operations: [corrupt(W, 1, 5, 1, 2), read(R, 6, 7, 0, old(3 * K))],
+    },
+  ],
+  [
+    'a read of damaged data without checksums',
+    {
+      before: file(old(K)),
+      unchecked: ['/f'],
+      operations: [corrupt(W, 1, 5, 0, 1), read(R, 6, 7, 0, complement(old(K)))],
+    },
+  ],
+])('legal: %s', (_, sketch) => {
+  expect(judge(dataLaw, sketch)).toEqual([]);
+});
+
+test.each<readonly [string, RecordSketch, RegExp]>([
+  [
+    'a fallocate that grew nothing',
+    { before: file(old(K)), after: file(old(K)), operations: [fallocate(W, 1, 5, 2 * K)] },
+    /wrong size: \/f has 4096 bytes/,
+  ],
+  [
+    'old data in what fallocate added',
+    { before: file(old(K)), after: file(old(2 * K)), operations: [fallocate(W, 1, 5, 2 * K)] },
+    /\[4096, 8192\) of \/f on disk/,
+  ],
+  [
+    'a read that got damaged data in spite of its checksum',
+    { before: file(old(K)), operations: [corrupt(W, 1, 5, 0, 1), read(R, 6, 7, 0, complement(old(K)))] },
+    /garbage: reader#0 read/,
+  ],
+  [
+    'damaged data before the damage',
+    {
+      before: file(old(K)),
+      unchecked: ['/f'],
+      operations: [read(R, 1, 2, 0, complement(old(K))), corrupt(W, 3, 5, 0, 1)],
+    },
+    /garbage: reader#0 read/,
+  ],
+  [
+    'damage beside the range',
+    { before: file(old(2 * K)), after: file(complement(old(2 * K))), operations: [corrupt(W, 1, 5, 0, 1)] },
+    /\[4096, 8192\) of \/f on disk/,
+  ],
+])('broken: %s', (_, sketch, message) => {
+  const violations = judge(dataLaw, sketch);
+  expect(violations).toHaveLength(1);
+  expect(violations[0]!.message).toMatch(message);
+});

@@ -1,12 +1,13 @@
 import { sameBytes } from '../base/bytes.ts';
 import type { ByteCount } from '../base/units.ts';
 import type { RunRecord } from '../record/run-record.ts';
+import { commonParts, complementWhere } from './data/damage.ts';
 import { type Background, describeLength, describeUnexplained, SETUP_TASK } from './data/describe.ts';
-import { findUnexplained, type Sighting } from './data/explain.ts';
+import { findUnexplained, type Sighting, type Unexplained } from './data/explain.ts';
 import { compareNames } from './data/final-names.ts';
 import { type Change, type FileHistory, fileHistories } from './data/history.ts';
 import { type Placement, placementsOf } from './data/sizes.ts';
-import { type Call, callsOf, numberArgument } from './history/calls.ts';
+import { type Call, callsOf, numberArgument, precedes } from './history/calls.ts';
 import { type Faults, faultsOf } from './history/faults.ts';
 import { type Identity, Namespace, showIdentity } from './history/namespace.ts';
 import { namesIn } from './history/start.ts';
@@ -150,11 +151,37 @@ class DataJudge {
   }
 
   private judgeBytes(sighting: Sighting, history: FileHistory, changes: readonly Change[], path: string): Violation[] {
-    const parts = findUnexplained(changes, history.initial, sighting, this.sectorSize);
-    if (parts.length === 0) return [];
+    const unexplained = findUnexplained(changes, history.initial, sighting, this.sectorSize);
+    if (unexplained.length === 0) return [];
+    const parts = this.withoutDamage(unexplained, sighting, history, changes);
     const { tasks, sectorSize } = this;
     const background: Background = { changes, initial: history.initial, path, tasks, sectorSize };
     return parts.map((part) => describeUnexplained(part, sighting, background));
+  }
+
+  /**
+   * What a corrupt operation did shows on disk until somebody repairs it. A read sees it only where no checksum tells
+   * it apart: everywhere else it gets another copy, or EIO.
+   */
+  private withoutDamage(
+    parts: readonly Unexplained[],
+    sighting: Sighting,
+    history: FileHistory,
+    changes: readonly Change[],
+  ): readonly Unexplained[] {
+    const { reader, offset, bytes } = sighting;
+    const damages = history.damages.filter(({ call }) => reader === null || !precedes(reader, call));
+    if (damages.length === 0 || (reader !== null && !this.mayLackChecksums(history))) return parts;
+    const damaged = complementWhere(bytes, offset, damages);
+    const others = findUnexplained(changes, history.initial, { reader, offset, bytes: damaged }, this.sectorSize);
+    // Either copy may have been looked at, sector by sector.
+    return commonParts(parts, others);
+  }
+
+  private mayLackChecksums({ identity }: FileHistory): boolean {
+    if (identity.madeBy !== null) return identity.madeBy.record.args['nodatacow'] === true;
+    const path = identity.initialPath;
+    return path !== null && this.before?.hasChecksums(path) === false;
   }
 
   /** Files that no operation was about still hold what they held. */
@@ -166,7 +193,7 @@ class DataJudge {
       const initial = identity.initialPath === null ? new Uint8Array(0) : this.before?.readFile(identity.initialPath);
       const bytes = after.readFile(path);
       if (initial === null || initial === undefined || bytes === null || sameBytes(initial, bytes)) continue;
-      const history: FileHistory = { identity, initial, changes: [], reads: [] };
+      const history: FileHistory = { identity, initial, changes: [], reads: [], damages: [] };
       if (initial.length !== bytes.length) {
         violations.push(describeLength(null, path, bytes.length, [initial.length], []));
       }

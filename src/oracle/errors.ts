@@ -2,6 +2,7 @@ import type { RunRecord } from '../record/run-record.ts';
 import { CONTRACTS, type Contract, SITUATION_TEXT, type Situation } from './errors/contracts.ts';
 import { type Evidence, mayBe, mayBeFull } from './errors/situations.ts';
 import { type Call, callsOf, nameOf, textArgument } from './history/calls.ts';
+import { initialDevices } from './history/devices.ts';
 import { faultsOf } from './history/faults.ts';
 import { Namespace } from './history/namespace.ts';
 import { namesIn } from './history/start.ts';
@@ -22,7 +23,9 @@ function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext)
   const calls = callsOf(record);
   const chunks = () => open(record.before)?.chunks() ?? null;
   const namespace = new Namespace(calls, namesIn(record, open), record.aborted !== null);
-  const evidence: Evidence = { record, calls, namespace, faults: faultsOf(record), context, chunks };
+  const devices = () => initialDevices(record);
+  const faults = faultsOf(record);
+  const evidence: Evidence = { record, calls, namespace, faults, context, chunks, initialDevices: devices };
   const violations: Violation[] = [];
   for (const call of calls) {
     const violation = judgeCall(call, evidence);
@@ -74,7 +77,18 @@ function judgeSuccess(call: Call, { namespace }: Evidence): Violation | null {
   );
 }
 
-const FILE_OPERATIONS = new Set(['open', 'truncate', 'read', 'write', 'fsync', 'fdatasync', 'fiemap', 'drop-caches']);
+const FILE_OPERATIONS = new Set([
+  'open',
+  'truncate',
+  'read',
+  'write',
+  'fsync',
+  'fdatasync',
+  'fiemap',
+  'drop-caches',
+  'fallocate',
+  'corrupt',
+]);
 
 /** Whatever the operations returned: only an injected fault or a full disk may make the file system give up. */
 function judgeAbort(evidence: Evidence): Violation | null {

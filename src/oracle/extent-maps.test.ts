@@ -60,7 +60,7 @@ function judgeStory(story: Story): Violation[] {
     chunks: CHUNKS,
     ...story.sketch,
   });
-  const session = extentMapsLaw(open).begin({ sectorSize: 4096 });
+  const session = extentMapsLaw(open).begin({ sectorSize: 4096, disks: () => [] });
   story.seen.forEach((maps, index) => {
     session.observe!({ kind: 'extent-maps', tree: 5, inode: 257, maps }, index + 1);
   });
@@ -109,7 +109,21 @@ const LEGAL: readonly (readonly [string, Story])[] = [
   ['a disagreement after a crash', { seen: [[map(0, 8, 2048)]], items: [], sketch: { record: { unmounted: false } } }],
   [
     'a preallocated extent written in its middle',
-    { seen: [[map(0, 8, 2048, { isPrealloc: true }), map(8, 12, 2056), map(12, 16, 2060, { isPrealloc: true })]] },
+    {
+      seen: [[map(0, 8, 2048, { isPrealloc: true }), map(8, 12, 2056), map(12, 16, 2060, { isPrealloc: true })]],
+      items: [
+        item(0, 8, 2048, { kind: 'prealloc' }),
+        item(8, 12, 2048, { offset: 8 * KIB }),
+        item(12, 16, 2048, { kind: 'prealloc', offset: 12 * KIB }),
+      ],
+    },
+  ],
+  [
+    'a write into a preallocated extent that never finished',
+    {
+      seen: [[map(0, 4, 2048, { isPrealloc: true }), map(4, 8, 2052, { isPinned: true, originalStart: 0 })]],
+      items: [item(0, 8, 2048, { kind: 'prealloc' })],
+    },
   ],
 ];
 
@@ -170,6 +184,33 @@ const BROKEN: readonly (readonly [string, Story, RegExp, number])[] = [
     2,
   ],
   [
+    'a preallocated map over data',
+    {
+      seen: [[map(0, 8, 2048, { isPrealloc: true })]],
+      items: [item(0, 4, 2048, { kind: 'prealloc' }), item(4, 8, 2048, { offset: 4 * KIB })],
+    },
+    /map \[0, 8192\) preallocated at 2097152 disagrees with the disk at offset 4096/,
+    1,
+  ],
+  [
+    'a map of data over preallocated space',
+    { seen: [[map(0, 8, 2048)]], items: [item(0, 8, 2048, { kind: 'prealloc' })] },
+    /map \[0, 8192\) at 2097152 disagrees with the disk at offset 0/,
+    1,
+  ],
+  [
+    'a preallocated map without an address',
+    { seen: [[map(0, 8, EXTENT_MAP_HOLE, { isPrealloc: true })]] },
+    /is preallocated but has no address/,
+    1,
+  ],
+  [
+    'a preallocated map of compressed data',
+    { seen: [[map(0, 8, 2048, { isPrealloc: true, isCompressed: true })]] },
+    /both preallocated and compressed/,
+    1,
+  ],
+  [
     'a map of what is a hole',
     { seen: [[map(0, 8, 2048)]], items: [item(0, 4, 2048)] },
     /disagrees with the disk at offset 4096/,
@@ -187,7 +228,7 @@ const BROKEN: readonly (readonly [string, Story, RegExp, number])[] = [
     /at offset 8192/,
     1,
   ],
-  ['outside the chunks', { seen: [[map(0, 8, 512)]], items: [item(0, 8, 512)] }, /does not lie in one data chunk/, 1],
+  ['outside the chunks', { seen: [[map(0, 8, 512)]], items: [item(0, 8, 512)] }, /does not lie in data chunks/, 1],
   ['maps kept until the unmount', { seen: [[map(0, 8, 2048)]], evictedAt: 60, items: [] }, /disagrees/, 1],
 ];
 

@@ -6,6 +6,8 @@ export interface ImageContents {
   entries(): readonly ImageEntry[];
   /** The whole file, holes and preallocated space as zeroes; null when there is none or it cannot be read. */
   readFile(path: string): Uint8Array | null;
+  /** Whether the data of a file has checksums; null when there is none. */
+  hasChecksums(path: string): boolean | null;
   /** File extent items of one inode in file order; null when the tree or the inode does not exist. */
   extentsOf(tree: number, inode: number): readonly ImageExtent[] | null;
   /** Chunks in ascending order of their logical address. */
@@ -70,6 +72,7 @@ function rememberingFiles(contents: ImageContents): ImageContents {
       }
       return bytes;
     },
+    hasChecksums: (path) => contents.hasChecksums(path),
     extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
     chunks: () => contents.chunks(),
   };
@@ -82,6 +85,8 @@ export function withUnicodePaths(contents: ImageContents): ImageContents {
   return {
     entries: () => contents.entries().map((entry) => ({ ...entry, path: toUnicode(entry.path) })),
     readFile: (path) => contents.readFile(toByteString(path)) ?? (isAscii(path) ? null : contents.readFile(path)),
+    hasChecksums: (path) =>
+      contents.hasChecksums(toByteString(path)) ?? (isAscii(path) ? null : contents.hasChecksums(path)),
     extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
     chunks: () => contents.chunks(),
   };

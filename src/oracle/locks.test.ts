@@ -4,7 +4,9 @@ import { locks } from './locks.ts';
 import { recordOf } from './testing/records.ts';
 
 const judgeReports = (reports: readonly LockReport[]) =>
-  locks.begin({ sectorSize: 4096 }).judge(recordOf({ operations: [], record: { locks: reports } }).record);
+  locks
+    .begin({ sectorSize: 4096, disks: () => [] })
+    .judge(recordOf({ operations: [], record: { locks: reports } }).record);
 
 test('a run without reports is clean', () => {
   expect(judgeReports([])).toEqual([]);

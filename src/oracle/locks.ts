@@ -6,6 +6,7 @@ const EXPECTED: Readonly<Record<LockReport['kind'], string>> = {
   'order-violation': 'locks are taken in one order, outermost first',
   'held-at-end': 'every lock is released when its task ends',
   'waiting-at-end': 'nobody waits for ever',
+  'guarded-change': 'what a lock protects changes only while nobody else holds it',
 };
 
 const HEADLINES: Readonly<Record<LockReport['kind'], string>> = {
@@ -13,12 +14,14 @@ const HEADLINES: Readonly<Record<LockReport['kind'], string>> = {
   'order-violation': 'locks taken against their order',
   'held-at-end': 'lock left behind',
   'waiting-at-end': 'still waiting at the end',
+  'guarded-change': 'changed behind the back of whoever holds its lock',
 };
 
 /** The world sees locks itself; this law only says what its reports mean. */
 export const locks: Law = {
   name: 'locks',
-  title: 'nobody deadlocks, takes locks against their order, leaves one behind or waits for ever',
+  title:
+    'nobody deadlocks, takes locks against their order, leaves one behind, waits for ever or changes what others have locked',
   begin: () => ({ judge: (record: RunRecord) => record.locks.map(violationOf) }),
 };
 

@@ -9,8 +9,8 @@ import { structure } from './structure.ts';
 const BASE = loadFixture('linux-files.img.gz', 64 * 1024 * 1024);
 
 function judge(after: readonly DiskImage[], unmounted = true) {
-  const record = { after, unmounted, rules: [], aborted: null } as unknown as RunRecord;
-  return structure.begin({ sectorSize: 4096 }).judge(record);
+  const record = { after, unmounted, before: [], operations: [], rules: [], aborted: null } as unknown as RunRecord;
+  return structure.begin({ sectorSize: 4096, disks: () => [] }).judge(record);
 }
 
 test('a valid image breaks no law', () => {

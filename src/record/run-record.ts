@@ -85,6 +85,8 @@ export interface RunRecord {
   readonly after: readonly DiskImage[];
   /** True when the file system was unmounted cleanly before `after` was taken. */
   readonly unmounted: boolean;
+  /** It was mounted read-only; absent: it was not. */
+  readonly mountedReadOnly?: boolean;
   /** Why the engine went read-only, if it did. */
   readonly aborted: Errno | null;
   /** Every choice of the world, in order: replaying it repeats the run. */

@@ -1,4 +1,5 @@
-import type { OperationRecord, RunRecord, Step } from '../record/run-record.ts';
+import type { RunRecord, Step } from '../record/run-record.ts';
+import { showOperation, showResult } from './operation-text.ts';
 import { PLAIN, type TextStyle } from './run-report.ts';
 
 /** What becomes a row: an operation's start or end, or something that the world did in its course. */
@@ -117,36 +118,6 @@ function thin(rows: readonly Row[]): Row[] {
 
 function gap(step: Step, count: number): Row {
   return { step, task: '', text: `... ${count} more`, isFixed: true };
-}
-
-/** `write /f [8192, 32768) direct`. */
-export function showOperation(operation: OperationRecord): string {
-  const { args } = operation;
-  const parts = [operation.operation];
-  for (const name of ['path', 'from', 'handle', 'point']) {
-    if (typeof args[name] === 'string') parts.push(name === 'handle' ? `$${args[name]}` : args[name]);
-  }
-  const file = args['file'] as { readonly path?: string; readonly handle?: string } | undefined;
-  if (file?.path !== undefined) parts.push(file.path);
-  if (file?.handle !== undefined) parts.push(`$${file.handle}`);
-  if (typeof args['to'] === 'string') parts.push(`to ${args['to']}`);
-  if (typeof args['length'] === 'number') {
-    const { offset, length } = args as { readonly offset?: unknown; readonly length: number };
-    parts.push(typeof offset === 'number' ? `[${offset}, ${offset + length})` : `${length} bytes`);
-  }
-  if (typeof args['size'] === 'number') parts.push(`to ${args['size']} bytes`);
-  if (args['direct'] === true) parts.push('direct');
-  return parts.join(' ');
-}
-
-/** `= 4096 bytes`, `= EEXIST (extent-map-insert …)`. */
-function showResult({ result }: OperationRecord): string {
-  if (result === null) return '= no result';
-  if (result.error !== null) return `= ${result.error} (${result.where})`;
-  const { value } = result;
-  if (value instanceof Uint8Array) return `= ${value.length} bytes`;
-  if (typeof value === 'number') return `= ${value} bytes`;
-  return value === null ? '= ok' : `= ${value.length} extents`;
 }
 
 function cut(text: string, width: number, style: TextStyle): string {

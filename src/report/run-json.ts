@@ -1,3 +1,4 @@
+import type { OperationCounts, OperationRecord } from '../record/run-record.ts';
 import type { FailureReport, RunReport, SettingReport } from './run-report.ts';
 
 /** The form of the document; it changes when a field changes its meaning or goes away. */
@@ -8,7 +9,7 @@ export const VERDICT_FORMAT = 'fsquake-verdict-1';
  * - `format`, `version` (of fsquake), `node` (version);
  * - in each setting with a violation, `failure.folder`: where its record, schedule and images lie, relative to
  *   `results`, or null when nothing was kept; `failure.operations`: every operation with its errno or null;
- *   `failure.eventHash`.
+ *   `failure.eventHash`; for each scrub, `counts`.
  *
  * All counts are whole numbers, times are milliseconds of the host's clock.
  */
@@ -51,6 +52,13 @@ function failureDocument(failure: FailureReport, folder: string | null): object 
       operation: operation.operation,
       error: operation.result === null ? null : operation.result.error,
       ended: operation.ended !== null,
+      ...countsOf(operation),
     })),
   };
+}
+
+/** The figures of a scrub, by the names of `btrfs scrub status -R`. */
+function countsOf({ result }: OperationRecord): { readonly counts?: OperationCounts['counts'] } {
+  if (result === null || result.error !== null || result.value === null) return {};
+  return typeof result.value === 'object' && 'counts' in result.value ? { counts: result.value.counts } : {};
 }

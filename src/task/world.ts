@@ -138,6 +138,8 @@ export interface IoRequest {
   readonly purpose: IoPurpose;
   /** Where the range lies in the logical address space, if it does. */
   readonly logical?: LogicalAddress;
+  /** Goes down by one at the instant of completion, whether anybody waits for it or not. */
+  readonly countedBy?: Counter;
 }
 
 export type IoResult =

@@ -1,7 +1,7 @@
 import { KIB, MIB, SECTOR_SIZE } from '../base/units.ts';
 import type { Checker } from './checker.ts';
 import type { Located } from './located.ts';
-import type { FilesystemSettings } from './model.ts';
+import type { FilesystemSettings, ProfileName } from './model.ts';
 import { readSize } from './scalars.ts';
 import { FILESYSTEM } from './schema.ts';
 import { DEFAULT_LIMITS, type Limits, type Vocabulary } from './vocabulary.ts';
@@ -16,8 +16,10 @@ const STRIPE_LENGTH = 64 * KIB;
 export const DEFAULT_FILESYSTEM: FilesystemSettings = {
   devices: [16 * MIB],
   nodeSize: 4 * KIB,
+  spares: [],
   metadata: 'single',
   data: 'single',
+  mount: { degraded: false, discard: false, readOnly: false },
   label: '',
   blockGroups: { system: null, metadata: null, data: null },
 };
@@ -36,14 +38,21 @@ export function checkFilesystem(
   const settings: FilesystemSettings = {
     devices: data.devices,
     nodeSize: data['node-size'],
+    spares: data.spare ?? [],
     metadata: data.metadata,
     data: data.data,
+    mount: {
+      degraded: data.mount?.degraded ?? false,
+      discard: data.mount?.discard ?? false,
+      readOnly: data.mount?.['read-only'] ?? false,
+    },
     label: data.label,
     blockGroups: { system: groups?.system ?? null, metadata: groups?.metadata ?? null, data: groups?.data ?? null },
   };
   const sound = [
     checkDevices(checker, node, settings, vocabulary.limits ?? DEFAULT_LIMITS),
     checkNodeSize(checker, node, settings.nodeSize),
+    checkProfiles(checker, node, settings),
   ];
   if (!part.isPartial && sound.every(Boolean)) sound.push(checkBlockGroups(checker, node, settings));
   if (part.isPartial || !sound.every(Boolean)) return { settings, isSound: false };
@@ -65,10 +74,16 @@ function checkDevices(checker: Checker, node: Located, settings: FilesystemSetti
       `a file system has at most ${many} so far, found ${settings.devices.length}`,
     );
   }
-  for (const [index, item] of (node.entries.get('devices')?.node.items ?? []).entries()) {
+  const total = settings.devices.length + settings.spares.length;
+  if (settings.devices.length <= limits.devicesMax && total > limits.devicesMax) {
+    refuse(['spare'], `with the spares, there are at most ${limits.devicesMax} devices, found ${total}`);
+  }
+  const items = (['devices', 'spare'] as const).flatMap((key) =>
+    (node.entries.get(key)?.node.items ?? []).map((item, index) => ({ path: [key, index], item })),
+  );
+  for (const { path, item } of items) {
     const size = readSize(item.value);
     if (typeof size !== 'number') continue; // reported when the list was read
-    const path = ['devices', index];
     if (size < limits.deviceSizeMin) {
       refuse(path, `the device is too small: ${showSize(size)}`, `at least ${showSize(limits.deviceSizeMin)}`);
     } else if (size > limits.deviceSizeMax) {
@@ -99,8 +114,33 @@ function checkNodeSize(checker: Checker, node: Located, size: number): boolean {
   return false;
 }
 
+/** Copies that a profile keeps, and devices that it needs at least. */
+export const PROFILE_FACTS: Readonly<Record<ProfileName, { readonly copies: number; readonly devicesMin: number }>> = {
+  single: { copies: 1, devicesMin: 1 },
+  dup: { copies: 2, devicesMin: 1 },
+  raid0: { copies: 1, devicesMin: 1 },
+  raid1: { copies: 2, devicesMin: 2 },
+  raid1c3: { copies: 3, devicesMin: 3 },
+  raid1c4: { copies: 4, devicesMin: 4 },
+};
+
+function checkProfiles(checker: Checker, node: Located, settings: FilesystemSettings): boolean {
+  let isSound = true;
+  for (const kind of ['metadata', 'data'] as const) {
+    const profile = settings[kind];
+    const { devicesMin } = PROFILE_FACTS[profile];
+    const found = settings.devices.length;
+    if (found >= devicesMin) continue;
+    const message = `${profile} needs at least ${devicesMin} devices, there ${found === 1 ? 'is one' : `are ${found}`}`;
+    const spares = settings.spares.length === 0 ? '' : '; spares do not count';
+    checker.reportAt(node, [kind], 'contradiction', `${message}${spares}`, 'add sizes to filesystem.devices');
+    isSound = false;
+  }
+  return isSound;
+}
+
 function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemSettings): boolean {
-  const { blockGroups, devices, metadata } = settings;
+  const { blockGroups, devices, metadata, data } = settings;
   let isSound = true;
   let needed = 0;
   for (const kind of ['system', 'metadata', 'data'] as const) {
@@ -117,11 +157,11 @@ function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemS
       );
       isSound = false;
     }
-    needed += kind === 'data' || metadata === 'single' ? size : 2 * size;
+    needed += size * PROFILE_FACTS[kind === 'data' ? data : metadata].copies;
   }
   const room = devices.reduce((sum, size) => sum + size - FIRST_BLOCK_GROUP, 0);
   if (isSound && needed > room) {
-    const copies = metadata === 'dup' ? ', metadata and system twice' : '';
+    const copies = copiesInWords(PROFILE_FACTS[metadata].copies, PROFILE_FACTS[data].copies);
     checker.reportAt(
       node,
       ['block-groups'],
@@ -131,6 +171,17 @@ function checkBlockGroups(checker: Checker, node: Located, settings: FilesystemS
     isSound = false;
   }
   return isSound;
+}
+
+const TIMES = ['', '', 'twice', 'three times', 'four times'];
+
+/** `, metadata and system twice`. */
+function copiesInWords(metadata: number, data: number): string {
+  if (metadata === data) return metadata === 1 ? '' : `, all of them ${TIMES[metadata]}`;
+  const parts = [];
+  if (metadata > 1) parts.push(`metadata and system ${TIMES[metadata]}`);
+  if (data > 1) parts.push(`data ${TIMES[data]}`);
+  return parts.map((part) => `, ${part}`).join('');
 }
 
 /** `8K`, `1M`, `4100`: the largest unit that divides. */

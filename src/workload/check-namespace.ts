@@ -241,6 +241,8 @@ function existingNameOf(operation: Operation): NamedPath | null {
     case 'fsync':
     case 'fdatasync':
     case 'fiemap':
+    case 'fallocate':
+    case 'corrupt':
       return pathOf(operation.kind, operation.file);
     case 'drop-caches':
       return operation.range === undefined ? null : pathOf(operation.kind, operation.range.file);

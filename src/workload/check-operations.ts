@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { suggest } from '../base/nearest.ts';
 import { MIB, SECTOR_SIZE } from '../base/units.ts';
+import { isAdministration, readAdministration } from './check-administration.ts';
 import { showSize } from './check-filesystem.ts';
 import { type Checker, headOf, type Part } from './checker.ts';
 import { describeValue, type Located, type Path } from './located.ts';
@@ -138,14 +139,19 @@ class ListReader {
     const expect = this.expectOf(part);
     const at: SourcePosition = this.checker.source.positionOf(node.start);
     const base = { expect, at };
+    if (isAdministration(kind)) {
+      if (kind === 'wipe' && !this.isSetupOnly(node, kind, 'fail its I/O by a rule')) return null;
+      return readAdministration(this.checker, node, kind, data, base);
+    }
     switch (kind) {
       case 'mkdir':
         return { kind, path: data.mkdir!, ...base };
       case 'create': {
-        const { file, as = null } = typeof data.create === 'string' ? { file: data.create } : data.create!;
+        const form = typeof data.create === 'string' ? { file: data.create } : data.create!;
+        const { file, as = null, nodatacow = false } = form;
         if (as !== null)
           this.openHandle(node, ['create', 'as'], as, { path: file, direct: false, append: false, node });
-        return { kind, path: file, as, ...base };
+        return { kind, path: file, as, nodatacow, ...base };
       }
       case 'open': {
         const { file, as, direct = false, append = false } = data.open!;
@@ -181,19 +187,18 @@ class ListReader {
         return this.isUsable(node, path, file) ? { kind, file, ...base } : null;
       }
       case 'remount':
-        if (!this.context.isSetup) {
-          this.checker.report(
-            'rule',
-            'remount stands in setup only: other tasks are at work here',
-            this.placeOf(node, kind),
-            'use drop-caches for cold caches',
-          );
-          return null;
-        }
+        if (!this.isSetupOnly(node, kind, 'use drop-caches for cold caches')) return null;
         return { kind, ...base };
+      case 'fallocate':
+        return this.buildFallocate(node, data.fallocate!, base);
+      case 'corrupt':
+        return this.buildCorrupt(node, data.corrupt!, base);
       case 'drop-caches':
         return this.buildDrop(node, data[kind] ?? null, base);
       case 'sync':
+      case 'clean':
+      case 'scrub-cancel':
+      case 'replace-cancel':
         return { kind, ...base };
       case 'sleep':
         return { kind, duration: data.sleep!, ...base };
@@ -211,16 +216,56 @@ class ListReader {
     if (form === null) return { kind, ...base };
     const { file, offset = 0, length } = form;
     if (!this.isUsable(node, [kind, 'file'], file)) return null;
-    for (const [key, value] of [
-      ['offset', offset],
-      ['length', length],
-    ] as const) {
+    this.checkSectors(node, kind, { offset, length, what: 'extent maps cover' });
+    return { kind, range: { file, offset, length }, ...base };
+  }
+
+  private buildFallocate(
+    node: Located,
+    form: Arguments<'fallocate'>,
+    base: Pick<Operation, 'expect' | 'at'>,
+  ): Operation | null {
+    const kind = 'fallocate';
+    const { file, offset = 0, length } = form;
+    if (!this.isUsable(node, [kind, 'file'], file)) return null;
+    if (base.expect?.includes('EINVAL') !== true)
+      this.checkSectors(node, kind, { offset, length, what: 'space is allocated in' });
+    this.checkFits(node, kind, { offset, length, expect: base.expect });
+    return { kind, file, offset, length, keepSize: form['keep-size'] ?? false, ...base };
+  }
+
+  private buildCorrupt(
+    node: Located,
+    form: Arguments<'corrupt'>,
+    base: Pick<Operation, 'expect' | 'at'>,
+  ): Operation | null {
+    const kind = 'corrupt';
+    const { file, offset = 0, length, mirror } = form;
+    if (!this.isUsable(node, [kind, 'file'], file)) return null;
+    this.checkSectors(node, kind, { offset, length, what: 'damage covers' });
+    return { kind, file, offset, length, mirror, ...base };
+  }
+
+  private checkSectors(
+    node: Located,
+    kind: 'drop-caches' | 'fallocate' | 'corrupt',
+    range: { readonly offset: number; readonly length: number; readonly what: string },
+  ): void {
+    for (const key of ['offset', 'length'] as const) {
+      const value = range[key];
       if (value % SECTOR_SIZE === 0 && (key === 'offset' || value > 0)) continue;
       const hint = `did you mean ${showSize(Math.max(SECTOR_SIZE, value - (value % SECTOR_SIZE)))}?`;
-      const message = `extent maps cover whole sectors of 4K, this ${key} is ${showSize(value)}`;
+      const message = `${range.what} whole sectors of 4K, this ${key} is ${showSize(value)}`;
       this.checker.reportAt(node, [kind, key], 'size', message, hint);
     }
-    return { kind, range: { file, offset, length }, ...base };
+  }
+
+  /** Setup may unmount in between; where tasks are at work nobody can. */
+  private isSetupOnly(node: Located, kind: 'remount' | 'wipe', hint: string): boolean {
+    if (this.context.isSetup) return true;
+    const message = `${kind} stands in setup only: other tasks are at work here`;
+    this.checker.report('rule', message, this.placeOf(node, kind), hint);
+    return false;
   }
 
   private buildWrite(
@@ -304,7 +349,7 @@ class ListReader {
         `one ${kind} moves at most ${showSize(IO_LENGTH_MAX)}, found ${showSize(length)}`,
         'use several',
       );
-    else if (kind === 'write') this.checkFits(node, { offset, length, expect });
+    else if (kind === 'write') this.checkFits(node, kind, { offset, length, expect });
     else if (offset + length > Number.MAX_SAFE_INTEGER) refuse('offset', `the read ends beyond 2^53`);
     if (!direct || expect?.includes('EINVAL') === true) return;
     for (const [key, value] of [
@@ -327,6 +372,7 @@ class ListReader {
 
   private checkFits(
     node: Located,
+    kind: 'write' | 'fallocate',
     write: { readonly offset: number; readonly length: number; readonly expect: readonly Outcome[] | null },
   ): void {
     const { capacity } = this.context;
@@ -334,8 +380,8 @@ class ListReader {
     if (capacity === null || offset + length <= capacity) return;
     if (expect?.some((outcome) => outcome === 'ENOSPC' || outcome === 'EFBIG') === true) return;
     const key = length > capacity || offset === 0 ? 'length' : 'offset';
-    const message = `the write ends at ${showSize(offset + length)}, past all that the devices can hold (${showSize(capacity)})`;
-    this.checker.reportAt(node, ['write', key], 'size', message, 'enlarge filesystem.devices, or expect: ENOSPC');
+    const message = `the ${kind} ends at ${showSize(offset + length)}, past all that the devices can hold (${showSize(capacity)})`;
+    this.checker.reportAt(node, [kind, key], 'size', message, 'enlarge filesystem.devices, or expect: ENOSPC');
   }
 
   private openHandle(node: Located, path: Path, handle: string, open: OpenHandle): void {

@@ -215,7 +215,7 @@ class RuleReader {
 
   private checkDevice(when: WhenForm): void {
     if (this.filesystem === null) return;
-    const { devices } = this.filesystem;
+    const devices = [...this.filesystem.devices, ...this.filesystem.spares];
     if (when.device !== undefined && when.device >= devices.length) {
       const last = devices.length === 1 ? 'the only device is 0' : `devices are 0 to ${devices.length - 1}`;
       this.checker.reportAt(this.part.node, ['when', 'device'], 'range', `there is no device ${when.device}`, last);

@@ -156,6 +156,15 @@ test('any value where any key of a workload stands is accepted or refused in wor
     'verdict',
     'stages',
     'counts',
+    'spare',
+    'mount',
+    'scrub',
+    'replace',
+    'device-resize',
+    'trim',
+    'wipe',
+    'fallocate',
+    'corrupt',
   );
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(

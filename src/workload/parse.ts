@@ -1,4 +1,6 @@
 import { nearestWord, suggest } from '../base/nearest.ts';
+import type { ByteCount } from '../base/units.ts';
+import { checkDevices } from './check-devices.ts';
 import { checkExpect, defaultExpectation } from './check-expect.ts';
 import { checkExplore, checkSchedule } from './check-explore.ts';
 import { checkFilesystem } from './check-filesystem.ts';
@@ -9,7 +11,7 @@ import { checkRules, type KnownNames } from './check-rules.ts';
 import { Checker, headOf } from './checker.ts';
 import type { Located } from './located.ts';
 import { describeValue } from './located.ts';
-import type { FixSetting, TaskScript, Workload } from './model.ts';
+import type { FilesystemSettings, FixSetting, TaskScript, Workload } from './model.ts';
 import type { Problem } from './problem.ts';
 import { readYaml } from './read-yaml.ts';
 import { NAME_PATTERN } from './scalars.ts';
@@ -54,10 +56,21 @@ function checkWorkload(checker: Checker, root: Located, context: ParseContext): 
   const part = (key: string) => root.entries.get(key)?.node ?? null;
   const filesystem = checkFilesystem(checker, part('filesystem'), vocabulary);
   const fixes = checkFixes(checker, part('fixes'), { base: allOn(vocabulary.fixes), fixes: vocabulary.fixes });
-  const capacity = filesystem.isSound ? filesystem.settings.devices.reduce((sum, size) => sum + size, 0) : null;
+  const capacity = filesystem.isSound ? capacityOf(filesystem.settings) : null;
   const setup = checkSetup(checker, part('setup'), capacity);
   const tasks = checkTasks(checker, root, { capacity, vocabulary });
   checkMarks(checker, tasks, vocabulary);
+  if (filesystem.isSound) {
+    const lists = [{ list: setup, repeat: 1 }, ...tasks.map(({ list, script }) => ({ list, repeat: script.repeat }))];
+    checkDevices(checker, {
+      settings: filesystem.settings,
+      filesystem: part('filesystem'),
+      operations: lists.flatMap(({ list, repeat }) =>
+        (list?.operations ?? []).map((placed) => ({ ...placed, repeat })),
+      ),
+      isComplete: lists.every(({ list }) => list === null || list.isComplete),
+    });
+  }
   checkNames(checker, setup, tasks);
   const known = knownNames(vocabulary, root, tasks);
   const ruleList = listAt(checker, root, 'inject', 'rules');
@@ -88,6 +101,11 @@ function checkWorkload(checker: Checker, root: Located, context: ParseContext): 
     schedule,
     expect: expect ?? [defaultExpectation(fixes as FixSetting, stages)],
   };
+}
+
+/** All that the devices can hold, once the spares are in. */
+function capacityOf({ devices, spares }: FilesystemSettings): ByteCount {
+  return [...devices, ...spares].reduce((sum, size) => sum + size, 0);
 }
 
 function checkTopKeys(checker: Checker, root: Located): void {

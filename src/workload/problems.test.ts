@@ -70,7 +70,7 @@ test.each([
   ['- wriet: { file: /f }', '6 "wriet" unknown-key: an operation has no key "wriet"; did you mean "write"?'],
   [
     '- flush',
-    '6 "flush" unknown-name: there is no operation "flush"; one of: mkdir, create, open, close, unlink, rename, truncate, write, read, fsync, fdatasync, fiemap, sync, drop-caches, remount, sleep … (17 in all)',
+    '6 "flush" unknown-name: there is no operation "flush"; one of: mkdir, create, open, close, unlink, rename, truncate, write, read, fallocate, fsync, fdatasync, fiemap, sync, drop-caches, corrupt … (30 in all)',
   ],
   ['- fsyn', '6 "fsyn" unknown-name: there is no operation "fsyn"; did you mean "fsync"?'],
   ['- write', '6 "write" missing-key: write needs arguments; write it as "write: …"'],
@@ -247,8 +247,11 @@ test.each([
     'filesystem: { node-size: 24K }',
     '7 "24K" size: the node size 24K is not a power of two from 4K to 64K; did you mean 32K?',
   ],
-  ['filesystem: { metadata: raid1 }', '7 "raid1" value: "metadata": cannot be "raid1"; one of: single, dup'],
-  ['filesystem: { data: dup }', '7 "dup" value: "data": cannot be "dup"; one of: single'],
+  ['filesystem: { metadata: raid5 }', '7 "raid5" value: "metadata": cannot be "raid5"; did you mean "raid0"?'],
+  [
+    'filesystem: { data: mirror }',
+    '7 "mirror" value: "data": cannot be "mirror"; one of: single, dup, raid0, raid1, raid1c3, raid1c4',
+  ],
   [
     'filesystem: { block-groups: { metadata: 8M }, metadata: dup }',
     '7 "{" size: one block group of each kind needs 16M, metadata and system twice; the devices have 15M for them',
@@ -300,7 +303,7 @@ test.each([
   [
     '{ task: writer, operation: read }',
     '{ fail: EIO }',
-    '8 "writer" unknown-name: there is no task "writer"; one of: t, ordered-extent, writeback',
+    '8 "writer" unknown-name: there is no task "writer"; one of: t, ordered-extent, writeback, device-replace',
   ],
   ['{ lock: inod }', '{ delay: 1ms }', '8 "inod" unknown-name: there is no lock class "inod"; did you mean "inode"?'],
   [
@@ -417,7 +420,7 @@ test.each([
   [
     '{ operation: write }',
     '{ delay: { until: { task: u, passes: commit-start } } }',
-    '9 "u" unknown-name: there is no task "u"; one of: t, ordered-extent, writeback',
+    '9 "u" unknown-name: there is no task "u"; one of: t, ordered-extent, writeback, device-replace',
   ],
   [
     '{ operation: write, task: t }',
@@ -477,7 +480,7 @@ test('a schedule names tasks and points that there are, and is used', () => {
   expect(
     ofLines('schedule: [ u: commit-start, t: commit-strat, { t: commit-start, ordered-extent: commit-start } ]'),
   ).toEqual([
-    '7 "u" unknown-name: there is no task "u"; one of: t, ordered-extent, writeback',
+    '7 "u" unknown-name: there is no task "u"; one of: t, ordered-extent, writeback, device-replace',
     '7 "commit-strat" unknown-name: there is no point "commit-strat"; did you mean "commit-start"?',
     '7 "ordered-extent" schedule: a step is one task and one point, here are t and ordered-extent; begin a new item with "- "',
   ]);

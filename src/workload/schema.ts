@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROFILE_NAMES } from './model.ts';
 import * as s from './scalars.ts';
 
 /**
@@ -28,6 +29,9 @@ function oneOrMore<Item extends z.ZodType>(expected: string, item: Item) {
 }
 
 const DEVICE_COUNT_MAX = 64;
+/** Of the format: ids that are never used can still be asked for. */
+const DEVID_MAX = 2 ** 32;
+const MIRROR_MAX = 4;
 const REPEAT_MAX = 10_000;
 const EXECUTIONS_MAX = 1_000_000_000;
 const EVENTS_MAX = 1_000_000;
@@ -40,8 +44,21 @@ export const FILESYSTEM = mapping({
     .default([16 * 1024 * 1024])
     .describe('sizes of the devices, [16M] unless given'),
   'node-size': s.size('size of a tree block, a power of two from 4K to 64K').default(4096),
-  metadata: s.word('profile of the metadata', ['single', 'dup']).default('single'),
-  data: s.word('profile of the data', ['single']).default('single'),
+  spare: z
+    .array(s.size('size of the device'))
+    .min(1)
+    .max(DEVICE_COUNT_MAX)
+    .optional()
+    .describe('sizes of blank devices, which device-add and replace may take; their indices follow those of "devices"'),
+  metadata: s.word('profile of the metadata', PROFILE_NAMES).default('single'),
+  data: s.word('profile of the data', PROFILE_NAMES).default('single'),
+  mount: mapping({
+    degraded: s.flag('mount although devices are missing').default(false),
+    discard: s.flag('discard what commits free').default(false),
+    'read-only': s.flag('change nothing').default(false),
+  })
+    .optional()
+    .describe('options of every mount'),
   label: s.text('label of the file system', { oneLine: true, bytesMax: 255 }).default(''),
   'block-groups': mapping({
     system: s.size('system block groups').optional(),
@@ -49,8 +66,8 @@ export const FILESYSTEM = mapping({
     data: s.size('data block groups').optional(),
   })
     .optional()
-    .describe('sizes of block groups; what is left out is up to mkfs'),
-}).describe('what mkfs makes before setup');
+    .describe('sizes of block groups, those made later too; what is left out is up to mkfs and btrfs'),
+}).describe('what mkfs makes before setup, and how it is mounted');
 
 const FIX_LIST = z.array(s.foreignName('name of a fix, or its upstream commit', 'fixes'));
 
@@ -67,11 +84,19 @@ const DIRECT = s.flag('bypass the page cache (O_DIRECT): offset and length are w
 const FILE_ONLY = either('a file', [FILE, mapping({ file: FILE })]);
 const NO_ARGUMENTS = z.null();
 
+const DEVICE_INDEX = s.whole('index of a device, from 0, spares after the others', { min: 0, max: DEVICE_COUNT_MAX });
+const DEVID = s.whole('id of a device, from 1', { min: 1, max: DEVID_MAX });
+const DEVID_OR_MISSING = either('the id of a device, or missing', [s.word('a missing device', ['missing']), DEVID]);
+
 const OPERATION_SHAPE = {
   mkdir: s.path('the new directory').optional().describe('make a directory'),
   create: either('a path', [
     s.path('the new file'),
-    mapping({ file: s.path('the new file'), as: s.ownName('keep it open under this handle').optional() }),
+    mapping({
+      file: s.path('the new file'),
+      as: s.ownName('keep it open under this handle').optional(),
+      nodatacow: s.flag('writes go in place and have no checksums (chattr +C)').optional(),
+    }),
   ])
     .optional()
     .describe('make a new, empty file; EEXIST when there is one'),
@@ -103,6 +128,14 @@ const OPERATION_SHAPE = {
   read: mapping({ file: FILE, offset: OFFSET, length: s.size('how many bytes'), direct: DIRECT })
     .optional()
     .describe('read from a file; what comes back is judged'),
+  fallocate: mapping({
+    file: FILE,
+    offset: OFFSET,
+    length: s.size('how many bytes, whole sectors of 4K'),
+    'keep-size': s.flag('leave the size of the file as it is').optional(),
+  })
+    .optional()
+    .describe('allocate space that reads as zeros'),
   fsync: FILE_ONLY.optional().describe('make a file durable'),
   fdatasync: FILE_ONLY.optional().describe("make a file's data durable"),
   fiemap: FILE_ONLY.optional().describe('list the extents of a file'),
@@ -115,12 +148,83 @@ const OPERATION_SHAPE = {
     .describe(
       'forget clean pages, extent maps and unused inodes; of a range, only its extent maps that are not pinned, as relocation does',
     ),
+  corrupt: mapping({
+    file: FILE,
+    offset: OFFSET,
+    length: s.size('how many bytes, whole sectors of 4K'),
+    mirror: s.whole('which copy, from 1', { min: 1, max: MIRROR_MAX }).default(1),
+  })
+    .optional()
+    .describe("damage one copy of a file's data on its device, behind the file system's back"),
+  wipe: either('the index of a device', [DEVICE_INDEX, mapping({ device: DEVICE_INDEX })])
+    .optional()
+    .describe('unmount, take the superblocks off a device so that it is missing, and mount again; in setup only'),
+  'device-add': either('the index of a device', [DEVICE_INDEX, mapping({ device: DEVICE_INDEX })])
+    .optional()
+    .describe('add a blank device to the file system'),
+  'device-remove': either('the id of a device, or missing', [DEVID_OR_MISSING, mapping({ devid: DEVID_OR_MISSING })])
+    .optional()
+    .describe('take a device out of the file system'),
+  'device-resize': mapping({
+    devid: DEVID,
+    size: either('a size, or max', [s.word('all of the device', ['max']), s.size('the new size')]),
+  })
+    .optional()
+    .describe('let the file system use less or more of a device'),
+  clean: NO_ARGUMENTS.optional().describe('one run of the cleaner: delete unused block groups'),
+  scrub: either('nothing, or the settings of a scrub', [
+    NO_ARGUMENTS,
+    mapping({
+      devid: DEVID.optional().describe('one device; all, one after the other, unless given'),
+      start: s.size('from this byte of the device on').optional(),
+      end: s.size('to before this byte of the device').optional(),
+      'read-only': s.flag('find errors, but do not repair them').optional(),
+      resume: s.flag('go on where the last scrub of the device was cancelled').optional(),
+    }),
+  ])
+    .optional()
+    .describe('read and verify all copies of everything, and repair what is bad'),
+  'scrub-cancel': NO_ARGUMENTS.optional().describe('cancel all running scrubs; ENOTCONN when there is none'),
+  replace: mapping({
+    devid: DEVID,
+    target: s.whole('index of the blank device that takes its place', { min: 0, max: DEVICE_COUNT_MAX }),
+    background: s.flag('end when the copy has begun; the task device-replace goes on').optional(),
+    'avoid-source': s.flag('read from the source only where no other copy is good').optional(),
+  })
+    .optional()
+    .describe('replace a device by another while the file system is in use'),
+  'replace-cancel': NO_ARGUMENTS.optional().describe('cancel the running replace; ENOTCONN when there is none'),
+  trim: either('nothing, or a range', [
+    NO_ARGUMENTS,
+    mapping({
+      offset: s.size('logical address from which on').optional(),
+      length: s.size('how many bytes of logical addresses; all unless given').optional(),
+      minimum: s.size('leave shorter free ranges alone').optional(),
+    }),
+  ])
+    .optional()
+    .describe('discard what is free'),
+  reconfigure: mapping({
+    'read-only': s.flag('mount -o remount,ro or remount,rw').optional(),
+    discard: s.flag('discard what commits free, or no longer').optional(),
+  })
+    .optional()
+    .describe('change the options of the running mount'),
   remount: NO_ARGUMENTS.optional().describe('unmount and mount again; in setup only'),
   sleep: s.duration('how long').optional().describe('let virtual time pass for this task'),
   mark: s.ownName('its name').optional().describe('pass a point of your own, for schedules and delays'),
 };
 
-export const BARE_OPERATIONS = ['sync', 'drop-caches', 'remount'] as const;
+export const BARE_OPERATIONS = [
+  'sync',
+  'drop-caches',
+  'remount',
+  'clean',
+  'scrub',
+  'scrub-cancel',
+  'replace-cancel',
+  'trim',
+] as const;
 export const OPERATION_NAMES = Object.keys(OPERATION_SHAPE) as (keyof typeof OPERATION_SHAPE)[];
 
 export const OPERATION_MAPPING = mapping({
@@ -163,7 +267,7 @@ export const WHEN = mapping({
   device: s.whole('index of the device, from 0', { min: 0, max: DEVICE_COUNT_MAX }).optional(),
   physical: HALF_OPEN_RANGE('bytes of the device that the I/O touches').optional(),
   logical: HALF_OPEN_RANGE('logical addresses that the I/O touches').optional(),
-  purpose: s.word('what the I/O is for', ['superblock', 'tree-block', 'data', 'log']).optional(),
+  purpose: s.word('what the I/O is for', ['superblock', 'tree-block', 'data', 'log', 'scrub']).optional(),
   tree: s.tree('whose tree blocks: a name, or an object id').optional(),
   lock: s.foreignName('a lock of this class is asked for', 'locks').optional(),
   point: s.foreignName('a task stands at this point', 'points').optional(),

@@ -135,18 +135,28 @@ export class ImageEditor {
 
   /** Adds an item to the leaf where `after` is, right behind it, if there is room. */
   insertAfter(after: EditedItem, key: readonly [number, number, number], data: Uint8Array): void {
-    const { bytes, view } = after.block;
+    this.#insert(after.block, after.slot + 1, after.at, key, data);
+  }
+
+  /** Adds an item in front of all others of a tree that is one leaf. */
+  insertFirst(leaf: EditedBlock, key: readonly [number, number, number], data: Uint8Array): void {
+    assert(leaf.parent === null, 'no parent knows the first key of the leaf', { key: showKey(...key) });
+    this.#insert(leaf, 0, leaf.bytes.length, key, data);
+  }
+
+  /** `end`: where the data of the item in front begins. */
+  #insert(block: EditedBlock, slot: number, end: number, key: readonly [number, number, number], data: Uint8Array) {
+    const { bytes, view } = block;
     const count = view.getUint32(96, true);
-    const last = itemAt(after.block, count - 1);
-    const end = after.at;
+    const last = itemAt(block, count - 1);
     assert(last.at - data.length >= 101 + (count + 1) * 25, 'the leaf has room', { key: showKey(...key) });
     bytes.copyWithin(last.at - data.length, last.at, end);
     bytes.set(data, end - data.length);
-    for (let slot = after.slot + 1; slot < count; slot++) {
-      const header = 101 + slot * 25;
+    for (let other = slot; other < count; other++) {
+      const header = 101 + other * 25;
       view.setUint32(header + 17, view.getUint32(header + 17, true) - data.length, true);
     }
-    const header = after.header + 25;
+    const header = 101 + slot * 25;
     bytes.copyWithin(header + 25, header, 101 + count * 25);
     writeU64(view, header, key[0]);
     view.setUint8(header + 8, key[1]);

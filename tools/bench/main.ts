@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import { measureEngine } from './engine.ts';
 import type { Figure } from './figure.ts';
+import { measureFindability } from './findability.ts';
 import { measureScheduling } from './scheduling.ts';
 import { measureWorkloads } from './workloads.ts';
 
@@ -13,7 +14,7 @@ import { measureWorkloads } from './workloads.ts';
  */
 const started = performance.now();
 const scheduling = await measureScheduling();
-const figures: Figure[] = [...scheduling.figures, ...measureEngine(), ...measureWorkloads(scheduling.costs)];
+const figures: Figure[] = [...scheduling.figures, ...measureEngine(), ...measureWorkloads(scheduling.costs), ...measureFindability()];
 
 const table = new Table({ head: ['measured', 'value', 'unit', 'bound'], style: { head: [], border: [] } });
 for (const { name, value, unit, bound } of figures) {

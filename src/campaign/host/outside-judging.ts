@@ -5,7 +5,8 @@ import type { JudgeReport } from '../../oracle/judges/report.ts';
 import type { Violation } from '../../oracle/law.ts';
 import { OPEN_CONTENTS } from '../../oracle/laws.ts';
 import type { DiskImage } from '../../record/image.ts';
-import type { ImageSample, SettingExploration } from '../explore.ts';
+import type { Complaint, ExecutionOrigin } from '../conclude.ts';
+import type { ImageSample } from '../explore.ts';
 
 /** How much the outside judges are asked. */
 export interface JudgingBudget {
@@ -36,18 +37,27 @@ export interface JudgeCount {
   readonly available: number;
 }
 
+/** A setting, by its number, and the execution of it that left an image. */
+interface Owner {
+  readonly setting: number;
+  readonly origin: ExecutionOrigin;
+}
+
 /**
  * Asks outside judges about samples while the exploration goes on. The kernel mounts one image at a time, since all
  * images of a workload bear the same uuid, and only images that everybody else found sound.
  */
 export class OutsideJudging {
   private readonly budget: JudgingBudget;
-  private readonly seen = new Set<string>();
+  /** Who left each image, by its fingerprint. */
+  private readonly owners = new Map<string, Owner[]>();
+  /** What judges said of images, by fingerprint. */
+  private readonly complaints = new Map<string, Violation[]>();
   private readonly running = new Set<Promise<void>>();
   private readonly checks = { name: 'btrfs check', judged: 0, refused: 0, available: 0 };
   private readonly mounts = { name: 'kernel mount', judged: 0, refused: 0, available: 0 };
   private readonly reasons = new Set<string>();
-  private readonly mountsOf = new Map<SettingExploration, number>();
+  private readonly mountsOf = new Map<number, number>();
   private mountQueue: Promise<void> = Promise.resolve();
   private mountsAsked = 0;
   private isStopped = false;
@@ -56,13 +66,19 @@ export class OutsideJudging {
     this.budget = budget;
   }
 
-  /** Takes a sample; resolves when there is room for the next one, not when it has been judged. */
-  async offer(sample: ImageSample, exploration: SettingExploration): Promise<void> {
+  /**
+   * Takes a sample of the setting with this number; resolves when there is room for the next one, not when it has been
+   * judged.
+   */
+  async offer(sample: ImageSample, setting: number): Promise<void> {
     const key = sample.fingerprint;
-    if (this.seen.has(key) || this.isStopped) return;
-    this.seen.add(key);
+    if (this.isStopped) return;
+    const owners = this.owners.get(key);
+    owners?.push({ setting, origin: sample.origin });
+    if (owners !== undefined) return;
+    this.owners.set(key, [{ setting, origin: sample.origin }]);
     while (this.running.size >= CHECKS_AT_ONCE) await Promise.race(this.running);
-    const work = this.judge(sample, exploration).finally(() => this.running.delete(work));
+    const work = this.judge(sample, setting).finally(() => this.running.delete(work));
     this.running.add(work);
   }
 
@@ -79,28 +95,35 @@ export class OutsideJudging {
     return { counts: counts.filter((count) => count.judged > 0), reasons: [...this.reasons].sort() };
   }
 
-  private async judge(sample: ImageSample, exploration: SettingExploration): Promise<void> {
+  /**
+   * What the judges said of images that this setting left: of an image that several left, the first of them hears it.
+   * To be asked after `finish`.
+   */
+  complaintsAbout(setting: number): Complaint[] {
+    return [...this.complaints].flatMap(([key, violations]) => {
+      const owners = this.owners.get(key)!;
+      const first = owners.reduce((least, owner) => (owner.setting < least.setting ? owner : least));
+      return first.setting === setting ? violations.map((violation) => ({ origin: first.origin, violation })) : [];
+    });
+  }
+
+  private async judge(sample: ImageSample, setting: number): Promise<void> {
     const report = await btrfsCheck(sample.images);
-    this.count(report, this.checks, sample, exploration);
-    const mounted = this.mountsOf.get(exploration) ?? 0;
+    this.count(report, this.checks, sample);
+    const mounted = this.mountsOf.get(setting) ?? 0;
     const hasRoom = mounted < this.budget.mountsPerSetting && this.mountsAsked < this.budget.mountsMax;
     if (report.verdict === 'faulty' || !sample.isSound || !hasRoom) return;
-    this.mountsOf.set(exploration, mounted + 1);
+    this.mountsOf.set(setting, mounted + 1);
     this.mountsAsked += 1;
     const previous = this.mountQueue;
     this.mountQueue = (async () => {
       await previous;
       if (this.isStopped) return;
-      this.count(await kernelMount(sample.images, filesOf(sample.images)), this.mounts, sample, exploration);
+      this.count(await kernelMount(sample.images, filesOf(sample.images)), this.mounts, sample);
     })();
   }
 
-  private count(
-    report: JudgeReport,
-    count: { judged: number; refused: number },
-    sample: ImageSample,
-    exploration: SettingExploration,
-  ): void {
+  private count(report: JudgeReport, count: { judged: number; refused: number }, { fingerprint }: ImageSample): void {
     if (report.verdict === 'not-judged') {
       this.reasons.add(report.reason);
       return;
@@ -108,7 +131,7 @@ export class OutsideJudging {
     count.judged += 1;
     if (report.verdict === 'clean') return;
     count.refused += 1;
-    exploration.addComplaint(sample.origin, complaintOf(report));
+    this.complaints.set(fingerprint, [...(this.complaints.get(fingerprint) ?? []), complaintOf(report)]);
   }
 }
 

@@ -2,6 +2,7 @@ import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
+import { hasMetadataRoom } from '../transaction/handle.ts';
 import { readVerified } from './data-checksum.ts';
 import { promiseDataSpace } from './data-promise.ts';
 import type { ExtentMap } from './extent-map.ts';
@@ -10,8 +11,9 @@ import { readInlineData } from './file-extent-items.ts';
 import { checkWriteEnd, zerosUpTo } from './file-limits.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { waitForOrderedExtent } from './ordered-completion.ts';
+import { COMPLETION, waitForOrderedExtent } from './ordered-completion.ts';
 import { PAGE_SIZE, type Page } from './page-cache.ts';
+import { mayBeWrittenInPlace } from './write-in-place.ts';
 import { DIRTY_BYTES_MAX, writeBackFile } from './writeback.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -134,12 +136,13 @@ function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Arra
 
 /** Puts bytes that lie within one page into it, and makes it dirty. */
 function* writePage(files: Files, inode: Inode, index: number, at: number, bytes: Uint8Array): Task<void> {
-  yield* promiseDataSpace(files, inode, PAGE_SIZE);
+  const hasPromise = yield* promisePage(files, inode);
   let isPromiseUsed = false;
   let held: Held | null = null;
   try {
     held = yield* lockPages(inode, index, index + 1);
     let page = inode.pages.find(index);
+    if (!hasPromise && page?.isDirty !== true) yield* checkNeedsNoSpace(files, inode, index);
     if (page === null) {
       if (bytes.length === PAGE_SIZE) page = inode.pages.add(index, new Uint8Array(PAGE_SIZE));
       else page = yield* readPage(files, inode, index);
@@ -147,24 +150,43 @@ function* writePage(files: Files, inode: Inode, index: number, at: number, bytes
     inode.pages.touchBytes();
     page.bytes.set(bytes, at - index * PAGE_SIZE);
     // A page that was dirty already has its promise.
-    isPromiseUsed = inode.pages.markDirty(page);
+    isPromiseUsed = inode.pages.markDirty(page, hasPromise);
     if (at + bytes.length > inode.size) inode.setSize(at + bytes.length);
   } finally {
-    if (!isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
+    if (hasPromise && !isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
     held?.release();
   }
+}
+
+/** Promises space for a page. False: there is none, but the page might not need any. Throws ENOSPC. */
+function* promisePage(files: Files, inode: Inode): Task<boolean> {
+  try {
+    yield* promiseDataSpace(files, inode, PAGE_SIZE);
+    return true;
+  } catch (error) {
+    const isFull = error instanceof FsError && error.code === 'ENOSPC';
+    if (isFull && inode.mayWriteInPlace && hasMetadataRoom(files.fs, COMPLETION.items)) return false;
+    throw error;
+  }
+}
+
+/** Throws ENOSPC unless the page, which is locked, can be written in place. */
+function* checkNeedsNoSpace(files: Files, inode: Inode, index: number): Task<void> {
+  const start = index * PAGE_SIZE;
+  if (yield* mayBeWrittenInPlace(files, inode, start, start + PAGE_SIZE)) return;
+  throw new FsError('ENOSPC', `no space for the page at ${start} of inode ${inode.number}`);
 }
 
 /**
  * Zeroes the rest of the page that holds `offset`, as a truncate or a write beyond the end of the file must: the file
  * may grow over it later. A cached page cannot be trusted to be zero on disk, so it is written in any case, unless the
- * file has a hole there. Nothing to do at a page's edge. The caller holds the inode's lock.
+ * file has a hole there, or space without data. Nothing to do at a page's edge. The caller holds the inode's lock.
  */
 export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task<void> {
   const within = offset % PAGE_SIZE;
   if (within === 0) return;
   const index = Math.floor(offset / PAGE_SIZE);
-  yield* promiseDataSpace(files, inode, PAGE_SIZE);
+  const hasPromise = yield* promisePage(files, inode);
   let isPromiseUsed = false;
   let held: Held | null = null;
   try {
@@ -172,16 +194,17 @@ export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task
     let page = inode.pages.find(index);
     if (page?.isDirty !== true) {
       const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
-      const isHole = map.isHole;
+      const isZero = map.isHole || map.isPrealloc;
       putExtentMap(inode, map);
-      if (isHole) return;
+      if (isZero) return;
+      if (!hasPromise) yield* checkNeedsNoSpace(files, inode, index);
       page ??= yield* readPage(files, inode, index);
     }
     inode.pages.touchBytes();
     page.bytes.fill(0, within);
-    isPromiseUsed = inode.pages.markDirty(page);
+    isPromiseUsed = inode.pages.markDirty(page, hasPromise);
   } finally {
-    if (!isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
+    if (hasPromise && !isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
     held?.release();
   }
 }

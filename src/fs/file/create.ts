@@ -3,9 +3,11 @@ import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { dirTypeOfMode } from '../format/directory.ts';
 import {
+  INODE_FLAG,
   INODE_ITEM_SIZE,
   INODE_TIME_AT,
   MODE_TYPE,
+  setInodeFlags,
   setInodeGeneration,
   setInodeMode,
   setInodeNlink,
@@ -24,15 +26,17 @@ import type { ParsedPath } from './path.ts';
 
 export const NEW_FILE_MODE = MODE_TYPE.REGULAR | 0o644;
 export const NEW_DIRECTORY_MODE = MODE_TYPE.DIRECTORY | 0o755;
+/** Inode flags of a file whose data is overwritten in place and has no checksums, as of an empty one after `chattr +C`. */
+export const NODATACOW_FLAGS = INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM;
 
 /** What is made, and what it is made for. */
 const CREATION = { items: 6 } as const;
 
 /**
  * Makes a file or directory where there is nothing yet, and holds it for the caller; with `mayExist`, what is there
- * already. Throws EEXIST, ENOENT, ENOTDIR, EISDIR, ENAMETOOLONG, EOVERFLOW, ENOSPC, EROFS.
+ * already, as it is. `flags`: inode flags of a new one. Throws EEXIST, ENOENT, ENOTDIR, EISDIR, ENAMETOOLONG, EOVERFLOW, ENOSPC, EROFS.
  */
-export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist: boolean): Task<Inode> {
+export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist: boolean, flags = 0): Task<Inode> {
   const place = yield* walkToPlace(files, path);
   const { directory, name } = place;
   try {
@@ -46,7 +50,7 @@ export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist
       if (existing !== null) return yield* getInode(files, existing.inode);
       checkAlive(directory, path);
       yield* checkNameFits(files, directory, name);
-      return yield* insertNode(files, directory, name, mode);
+      return yield* insertNode(files, directory, name, mode, flags);
     } finally {
       lock.release();
     }
@@ -55,11 +59,11 @@ export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist
   }
 }
 
-function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: number): Task<Inode> {
+function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: number, flags: number): Task<Inode> {
   const handle = yield* startTransaction(files.fs, CREATION);
   try {
     const number = files.inodes.takeNumber();
-    const item = newInodeItem(files, handle, mode);
+    const item = newInodeItem(files, handle, mode, flags);
     const inode = new Inode(files.world, files.tree, number, item, files.rules);
     const cursor = yield* openForChange(handle, files.tree);
     try {
@@ -92,13 +96,14 @@ function* insertItems(
   yield* writeInodeItem(cursor, handle, directory);
 }
 
-function newInodeItem(files: Files, handle: TransactionHandle, mode: number): Uint8Array {
+function newInodeItem(files: Files, handle: TransactionHandle, mode: number, flags: number): Uint8Array {
   const item = new Uint8Array(INODE_ITEM_SIZE);
   const view = viewOf(item);
   const now = files.world.now();
   setInodeGeneration(view, 0, handle.generation);
   setInodeNlink(view, 0, 1);
   setInodeMode(view, 0, mode);
+  setInodeFlags(view, 0, flags);
   for (const at of Object.values(INODE_TIME_AT)) writeNanoseconds(view, at, now);
   return item;
 }

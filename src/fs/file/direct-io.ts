@@ -3,19 +3,21 @@ import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { reserveDataExtent } from '../space/data-reservation.ts';
+import { hasMetadataRoom } from '../transaction/handle.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
+import { type CountedReservation, placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { promiseDataSpace } from './data-promise.ts';
 import type { ExtentMap } from './extent-map.ts';
-import { getExtentMap, insertNewExtentMap, putExtentMap } from './extent-map-access.ts';
+import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
 import { checkWriteEnd, DATA, zerosUpTo } from './file-limits.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { finishOrderedExtent, waitForOrderedExtent } from './ordered-completion.ts';
-import { OrderedExtent } from './ordered-extent.ts';
+import { COMPLETION, finishOrderedExtent, waitForOrderedExtent } from './ordered-completion.ts';
+import type { OrderedExtent } from './ordered-extent.ts';
 import { PAGE_SIZE } from './page-cache.ts';
+import { findPlaceInPlace } from './write-in-place.ts';
 import { flushRange } from './writeback.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -141,6 +143,7 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
     if (bytes.length === 0) return 0;
     const end = start + bytes.length;
     checkWriteEnd(inode, end);
+    const mayBeInPlace = inode.mayWriteInPlace;
     if (end <= inode.size) {
       inode.directIo.add(1);
       counted = true;
@@ -148,21 +151,29 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
       lock = null;
     }
     if (!inode.pages.isEmpty) yield* flushRange(files, inode, start, end);
-    yield* promiseDataSpace(files, inode, bytes.length);
-    return yield* writeExtents(files, inode, start, bytes, counted);
+    // What can be written in place needs no space: then it is asked for extent by extent.
+    if (!mayBeInPlace) yield* promiseDataSpace(files, inode, bytes.length);
+    else if (!hasMetadataRoom(files.fs, COMPLETION.items)) yield* promiseDataSpace(files, inode, 0);
+    return yield* writeExtents(files, inode, start, bytes, { isOverwrite: counted, mayBeInPlace });
   } finally {
     if (counted) inode.directIo.add(-1);
     if (lock !== null) lock.release();
   }
 }
 
-/** `isOverwrite`: the range lay inside the file when the inode's lock was given up, so the size is not ours to move. */
+interface DirectWriteTerms {
+  /** The range lay inside the file when the inode's lock was given up, so the size is not ours to move. */
+  readonly isOverwrite: boolean;
+  /** Some of it might be written where it lies; if not, data space is promised for all of it. */
+  readonly mayBeInPlace: boolean;
+}
+
 function* writeExtents(
   files: Files,
   inode: Inode,
   start: number,
   bytes: Uint8Array,
-  isOverwrite: boolean,
+  terms: DirectWriteTerms,
 ): Task<number> {
   const end = start + bytes.length;
   const submitted: DirectExtent[] = [];
@@ -170,16 +181,16 @@ function* writeExtents(
   let failure: unknown = null;
   while (at < end && failure === null) {
     try {
-      const ordered = yield* mapNewExtent(files, inode, at, end - at, isOverwrite);
+      const ordered = yield* placeExtent(files, inode, at, end - at, terms);
       const data = ordered.length === bytes.length ? bytes : bytes.subarray(at - start, ordered.end - start);
-      ordered.checksums = checksumsOf(data);
+      if (inode.hasChecksums) ordered.checksums = checksumsOf(data);
       submitted.push({ ordered, io: yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA) });
       at = ordered.end;
     } catch (error) {
       failure = error;
     }
   }
-  files.fs.space.returnDataPromise(end - at);
+  if (!terms.mayBeInPlace) files.fs.space.returnDataPromise(end - at);
   const error = yield* finishExtents(files, inode, submitted);
   if (error !== null) {
     throw new FsError(error, `direct write of ${bytes.length} bytes at ${start} of inode ${inode.number}`);
@@ -193,29 +204,48 @@ interface DirectExtent {
   readonly io: PendingWrite;
 }
 
-/** Maps as much of the range as one extent takes. */
-function* mapNewExtent(
+/** Gives as much of the range its place as one extent takes. */
+function* placeExtent(
   files: Files,
   inode: Inode,
   start: number,
   length: number,
-  isOverwrite: boolean,
+  { isOverwrite, mayBeInPlace }: DirectWriteTerms,
 ): Task<OrderedExtent> {
   const range = yield* lockForDirectIo(files, inode, start, length, true);
   try {
-    // The old place of the data decides nothing while all writes copy, but the kernel asks here too.
+    // Where all writes copy, the old place of the data decides nothing, but the kernel asks all the same.
     const old = yield* getExtentMap(files, inode, start, length, false);
+    const isCandidate = mayBeInPlace && (old.isPrealloc || (inode.isNodatacow && old.isReal));
+    const oldEnd = old.end;
     putExtentMap(inode, old);
-    const reserved = yield* reserveDataExtent(files.fs, length, SECTOR_SIZE);
-    files.fs.space.returnDataPromise(reserved.length);
-    yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
-    const ordered = new OrderedExtent(start, reserved.length, reserved.logical, true);
-    inode.ordered.add(ordered);
+    const place = isCandidate ? yield* findPlaceInPlace(files, inode, start, start + length) : null;
+    let ordered: OrderedExtent;
+    if (place !== null) {
+      ordered = yield* placeInPlace(files, inode, place, true);
+    } else {
+      // What follows the old map may be preallocated: it must not need space because of what comes before it.
+      const isCut = mayBeInPlace && oldEnd > start && oldEnd < start + length;
+      const reserved = yield* reserveForCopy(files, inode, isCut ? oldEnd - start : length, !mayBeInPlace);
+      ordered = yield* placeCopied(files, inode, start, reserved, true);
+    }
     // A truncate may have cut the file under an overwrite: it waits for us, and then takes away what we wrote.
     if (!isOverwrite && ordered.end > inode.size) inode.setSize(ordered.end);
     return ordered;
   } finally {
     if (!files.mutations.has('forget-range-unlock')) range.release();
+  }
+}
+
+function* reserveForCopy(files: Files, inode: Inode, length: number, isPromised: boolean): Task<CountedReservation> {
+  if (!isPromised) yield* promiseDataSpace(files, inode, length);
+  let returned = isPromised ? 0 : length;
+  try {
+    const reserved = yield* reserveCounted(files, length);
+    if (isPromised) returned = reserved.length;
+    return reserved;
+  } finally {
+    files.fs.space.returnDataPromise(returned);
   }
 }
 

@@ -1,7 +1,14 @@
 import { EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { ExtentMap, FILE_OFFSET_LIMIT, GENERATION_IN_FLIGHT, LOGGING, PINNED } from './extent-map.ts';
+import {
+  ExtentMap,
+  type ExtentMapFields,
+  FILE_OFFSET_LIMIT,
+  GENERATION_IN_FLIGHT,
+  LOGGING,
+  PINNED,
+} from './extent-map.ts';
 import { type ExtentMapTree, logWhole, takeFilling } from './extent-map-tree.ts';
 import { listExtentItems, readExtentMap } from './file-extent-items.ts';
 import type { Files } from './files.ts';
@@ -73,16 +80,22 @@ export function putExtentMap(inode: Inode, map: ExtentMap): void {
  * A new, pinned, modified map for data on its way to disk, in place of all that the range had. A reader may put a stale
  * map back between the drop and the insertion: then both are done again (18e83ac75bfe leaves this loop as it was).
  */
-export function* insertNewExtentMap(
+export function insertNewExtentMap(
   files: Files,
   inode: Inode,
   start: number,
   length: number,
   blockStart: number,
 ): Task<void> {
-  const map = new ExtentMap({ start, length, blockStart, generation: GENERATION_IN_FLIGHT, flags: PINNED });
+  const fields = { start, length, blockStart, generation: GENERATION_IN_FLIGHT, flags: PINNED };
+  return replaceExtentMaps(files, inode, fields);
+}
+
+/** As `insertNewExtentMap`, for a map of which more is to be said: modified, in place of all that its range had. */
+export function* replaceExtentMaps(files: Files, inode: Inode, fields: ExtentMapFields): Task<void> {
+  const map = new ExtentMap(fields);
   for (;;) {
-    yield* dropExtentMaps(files, inode, start, start + length, false);
+    yield* dropExtentMaps(files, inode, fields.start, fields.start + fields.length, false);
     yield* files.world.point('extent-map-insert-new', inode.mapsId);
     const held = yield* inode.mapsLock.acquire('exclusive');
     const isIn = inode.changeMaps().insert(map, true);

@@ -1,7 +1,8 @@
 import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
-import type { ExtentMap } from './extent-map.ts';
+import { type ExtentMap, FILE_OFFSET_LIMIT } from './extent-map.ts';
 import { getExtentMap, putExtentMap } from './extent-map-access.ts';
+import { listExtentItems } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { PAGE_SIZE } from './page-cache.ts';
@@ -17,18 +18,21 @@ export interface ReportedExtent {
 }
 
 /**
- * The extents of a file in order, holes left out, neighbours merged that lie in a row on disk. Data without a place on
- * disk yet is reported as delayed allocation where the file has a hole below it; `sync` writes it out first.
+ * The extents of a file in order, holes left out, neighbours merged that lie in a row on disk; preallocated ones also
+ * beyond the file's end. Data without a place on disk yet is reported as delayed allocation where the file has a hole or
+ * preallocated space below it; `sync` writes it out first.
  */
 export function* mapFileExtents(files: Files, inode: Inode, sync: boolean): Task<ReportedExtent[]> {
   if (sync) yield* flushRange(files, inode, 0, Number.MAX_SAFE_INTEGER);
   const lock = yield* inode.lock.acquire('shared');
   try {
     const end = alignUp(inode.size, SECTOR_SIZE);
-    if (end === 0) return [];
-    const range = yield* inode.ranges.acquire(0, end, 'exclusive');
+    const mayReachFurther = inode.hasPreallocation;
+    if (end === 0 && !mayReachFurther) return [];
+    const range = yield* inode.ranges.acquire(0, mayReachFurther ? FILE_OFFSET_LIMIT : end, 'exclusive');
     try {
-      return yield* reportExtents(files, inode, end);
+      const lastEnd = mayReachFurther ? yield* endOfItems(files, inode) : 0;
+      return yield* reportExtents(files, inode, Math.max(end, lastEnd));
     } finally {
       range.release();
     }
@@ -37,13 +41,18 @@ export function* mapFileExtents(files: Files, inode: Inode, sync: boolean): Task
   }
 }
 
+function* endOfItems(files: Files, inode: Inode): Task<number> {
+  const items = yield* listExtentItems(files, inode);
+  return items[items.length - 1]?.[1] ?? 0;
+}
+
 function* reportExtents(files: Files, inode: Inode, end: number): Task<ReportedExtent[]> {
   const extents: ReportedExtent[] = [];
   let at = 0;
   while (at < end) {
     const map = yield* getExtentMap(files, inode, at, end - at, false);
     const mapEnd = Math.min(map.end, end);
-    if (map.isHole) reportDelayed(inode, at, mapEnd, extents);
+    if (map.isHole || map.isPrealloc) reportUnwritten(inode, map, at, mapEnd, extents);
     else report(extents, extentOf(map, at, mapEnd));
     putExtentMap(inode, map);
     // A map that a bug left behind must not keep the caller here for ever.
@@ -62,16 +71,17 @@ function extentOf(map: ExtentMap, start: number, end: number): ReportedExtent {
   return { logical: start, physical: map.isReal ? address : 0, length: end - start, flags };
 }
 
-function reportDelayed(inode: Inode, start: number, end: number, extents: ReportedExtent[]): void {
+/** Dirty pages over a hole or preallocated space, and what of that space lies between them. */
+function reportUnwritten(inode: Inode, map: ExtentMap, start: number, end: number, extents: ReportedExtent[]): void {
+  let at = start;
   for (const page of inode.pages.within(Math.floor(start / PAGE_SIZE), Math.ceil(end / PAGE_SIZE))) {
     if (!page.isDirty) continue;
-    report(extents, {
-      logical: page.index * PAGE_SIZE,
-      physical: 0,
-      length: PAGE_SIZE,
-      flags: ['UNKNOWN', 'DELALLOC'],
-    });
+    const logical = page.index * PAGE_SIZE;
+    if (map.isPrealloc && logical > at) report(extents, extentOf(map, at, logical));
+    report(extents, { logical, physical: 0, length: PAGE_SIZE, flags: ['UNKNOWN', 'DELALLOC'] });
+    at = logical + PAGE_SIZE;
   }
+  if (map.isPrealloc && at < end) report(extents, extentOf(map, at, end));
 }
 
 /** Adds an extent, or makes the last one longer where both say the same. */
@@ -79,7 +89,8 @@ function report(extents: ReportedExtent[], extent: ReportedExtent): void {
   const last = extents[extents.length - 1];
   if (last !== undefined && last.logical + last.length === extent.logical && sameFlags(last, extent)) {
     const isDelayed = extent.flags.includes('DELALLOC');
-    if (isDelayed || (extent.flags.length === 0 && last.physical + last.length === extent.physical)) {
+    const isWhole = extent.flags.every((flag) => flag === 'UNWRITTEN');
+    if (isDelayed || (isWhole && last.physical + last.length === extent.physical)) {
       last.length += extent.length;
       return;
     }

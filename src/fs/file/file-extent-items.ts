@@ -39,7 +39,7 @@ import type { Inode } from './inode.ts';
 export const FILE_END = Number.MAX_SAFE_INTEGER;
 
 /** The file offset where the item at the cursor ends; inline data fills its sector. */
-function itemEnd(cursor: Cursor): FileOffset {
+export function itemEnd(cursor: Cursor): FileOffset {
   const { view, dataOffset, offset } = cursor;
   if (fileExtentType(view, dataOffset) === FILE_EXTENT_TYPE.INLINE) {
     return offset + alignUp(fileExtentRamBytes(view, dataOffset), SECTOR_SIZE);
@@ -48,7 +48,7 @@ function itemEnd(cursor: Cursor): FileOffset {
 }
 
 /** Goes to the first extent item of the inode that ends after `offset`; false when there is none. */
-function* seekExtentItem(cursor: Cursor, inode: InodeNumber, offset: FileOffset): Task<boolean> {
+export function* seekExtentItem(cursor: Cursor, inode: InodeNumber, offset: FileOffset): Task<boolean> {
   yield* cursor.seek(inode, KEY_TYPE.EXTENT_DATA, offset);
   if (cursor.found) return true;
   const hasBefore = yield* cursor.previous();
@@ -62,21 +62,29 @@ function* seekExtentItem(cursor: Cursor, inode: InodeNumber, offset: FileOffset)
  * up to the next item but no further than `length` bytes.
  */
 export function* readExtentMap(files: Files, inode: Inode, start: FileOffset, length: number): Task<ExtentMap> {
-  const key = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: start };
-  const cursor = yield* searchTree(files.fs, inode.tree, key);
+  const cursor = yield* searchExtentItem(files, inode, start);
   try {
-    if (!cursor.found) {
-      const hasBefore = yield* cursor.previous();
-      const isBefore = hasBefore && cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > start;
-      if (!isBefore) {
-        yield* cursor.next();
-        const next = cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) ? cursor.offset : FILE_END;
-        return holeMap(start, Math.min(next - start, length));
-      }
-    }
-    return mapOfItem(cursor);
+    const isNone = !cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA);
+    if (!isNone && cursor.offset <= start) return mapOfItem(cursor);
+    return holeMap(start, Math.min((isNone ? FILE_END : cursor.offset) - start, length));
   } finally {
     cursor.release();
+  }
+}
+
+/** At the first extent item of the inode that ends after `offset`; else at or behind whatever follows its items. */
+export function* searchExtentItem(files: Files, inode: Inode, offset: FileOffset): Task<Cursor> {
+  const key = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset };
+  const cursor = yield* searchTree(files.fs, inode.tree, key);
+  try {
+    if (cursor.found) return cursor;
+    const hasBefore = yield* cursor.previous();
+    const isBefore = hasBefore && cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset;
+    if (!isBefore) yield* cursor.next();
+    return cursor;
+  } catch (error) {
+    cursor.release();
+    throw error;
   }
 }
 
@@ -181,7 +189,7 @@ function* cutItem(
   }
 }
 
-/** Adds the item of a new, whole extent, with its back reference; the range holds no item. */
+/** Adds the item of a new, whole extent, written or preallocated, with its back reference; the range holds no item. */
 export function* insertFileExtent(
   cursor: ChangeCursor,
   handle: TransactionHandle,
@@ -189,6 +197,7 @@ export function* insertFileExtent(
   start: FileOffset,
   length: number,
   address: LogicalAddress,
+  type: typeof FILE_EXTENT_TYPE.REGULAR | typeof FILE_EXTENT_TYPE.PREALLOC = FILE_EXTENT_TYPE.REGULAR,
 ): Task<void> {
   yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, start);
   const at = cursor.open({ objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: start }, FILE_EXTENT_SIZE);
@@ -196,7 +205,7 @@ export function* insertFileExtent(
   cursor.data.fill(0);
   setFileExtentGeneration(view, at, handle.generation);
   setFileExtentRamBytes(view, at, length);
-  setFileExtentType(view, at, FILE_EXTENT_TYPE.REGULAR);
+  setFileExtentType(view, at, type);
   setFileExtentDiskBytenr(view, at, address);
   setFileExtentDiskNumBytes(view, at, length);
   setFileExtentNumBytes(view, at, length);
@@ -227,7 +236,7 @@ export function* readInlineData(files: Files, inode: Inode): Task<Uint8Array | n
 }
 
 /** The file as the owner of an extent whose byte 0 corresponds to file offset `offset`. */
-function ownerOf(inode: Inode, offset: FileOffset): DataOwner {
+export function ownerOf(inode: Inode, offset: FileOffset): DataOwner {
   return { tree: inode.tree.id, inode: inode.number, offset };
 }
 

@@ -77,6 +77,12 @@ export class InodeCache {
     return this.nextFree++;
   }
 
+  /** False after a read-only mount, which does not look for free ones. */
+  get knowsFreeNumbers(): boolean {
+    this.world.touch(NUMBERS, 'read');
+    return this.nextFree > 0;
+  }
+
   /** Numbers from here on are free. */
   setFirstFreeNumber(number: InodeNumber): void {
     this.world.touch(NUMBERS, 'write');
@@ -86,6 +92,13 @@ export class InodeCache {
   remove(inode: Inode): void {
     this.world.touch(resource('inode', inode.number), 'write');
     this.inodes.delete(inode.number);
+  }
+
+  /** All in memory, by number, those that are being deleted too; not held. */
+  all(): Inode[] {
+    const inodes = [...this.inodes.values()].sort((a, b) => a.number - b.number);
+    for (const inode of inodes) this.world.touch(resource('inode', inode.number), 'read');
+    return inodes;
   }
 
   /** All that are not being deleted, by number, each held for the caller. */

@@ -159,7 +159,34 @@ export class Inode {
 
   /** Data has checksums unless the inode says otherwise. */
   get hasChecksums(): boolean {
-    return (readU64(this.view, FLAGS_AT) & INODE_FLAG.NODATASUM) === 0;
+    return (this.flags & INODE_FLAG.NODATASUM) === 0;
+  }
+
+  /** Data is overwritten in place, as long as nothing else refers to it. */
+  get isNodatacow(): boolean {
+    return (this.flags & INODE_FLAG.NODATACOW) !== 0;
+  }
+
+  /** It has had preallocated space; there may be some left, also beyond its size. */
+  get hasPreallocation(): boolean {
+    this.world.touch(this.id, 'read');
+    return (this.flags & INODE_FLAG.PREALLOC) !== 0;
+  }
+
+  /** Some of its data may be written where it lies already: worth asking before space is allocated. */
+  get mayWriteInPlace(): boolean {
+    this.world.touch(this.id, 'read');
+    return (this.flags & (INODE_FLAG.NODATACOW | INODE_FLAG.PREALLOC)) !== 0;
+  }
+
+  /** The item says from now on that the file has preallocated space. */
+  notePreallocation(): void {
+    this.world.touch(this.id, 'write');
+    writeU64(this.view, FLAGS_AT, this.flags | INODE_FLAG.PREALLOC);
+  }
+
+  private get flags(): number {
+    return readU64(this.view, FLAGS_AT);
   }
 
   get isDirectory(): boolean {

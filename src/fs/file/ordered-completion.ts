@@ -4,13 +4,14 @@ import { releaseDataReservation } from '../space/data-reservation.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { insertChecksums } from '../transaction/checksums.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
-import { openForChange } from '../tree/change-cursor.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';
 import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
+import { markExtentWritten } from './prealloc-items.ts';
 
 /** A commit that waits for other writers lets completions in: it may be waiting for their data. */
 export const COMPLETION = { items: 4, joins: true, releasesSpace: true } as const;
@@ -72,10 +73,7 @@ function* insertOrderedExtent(files: Files, inode: Inode, ordered: OrderedExtent
 function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ordered: OrderedExtent): Task<void> {
   const cursor = yield* openForChange(handle, inode.tree);
   try {
-    yield* dropFileExtents(cursor, handle, inode, ordered.start, ordered.end);
-    if (!files.mutations.has('lost-write')) {
-      yield* insertFileExtent(cursor, handle, inode, ordered.start, ordered.length, ordered.diskStart);
-    }
+    yield* changeExtentItems(files, cursor, handle, inode, ordered);
     inode.ordered.noteItem(ordered);
     updateDiskSize(files, inode);
     inode.touchTimes(true);
@@ -83,16 +81,36 @@ function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ord
   } finally {
     cursor.release();
   }
-  yield* insertChecksums(handle, ordered.diskStart, ordered.checksums);
+  if (ordered.checksums.length > 0) yield* insertChecksums(handle, ordered.diskStart, ordered.checksums);
+  // What overwrote data in place left its map as it was.
+  if (ordered.kind === 'nocow') return;
   yield* unpinExtentMap(files, inode, ordered.start, ordered.length, handle.generation);
+}
+
+/** What the file's items must say of it now; old data that was overwritten in place is where they say already. */
+function* changeExtentItems(
+  files: Files,
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+  ordered: OrderedExtent,
+): Task<void> {
+  const { kind, start, end, length, diskStart } = ordered;
+  const isLost = files.mutations.has('lost-write');
+  if (kind === 'regular') {
+    yield* dropFileExtents(cursor, handle, inode, start, end);
+    if (!isLost) yield* insertFileExtent(cursor, handle, inode, start, length, diskStart);
+  } else if (kind === 'prealloc' && !isLost) {
+    yield* markExtentWritten(cursor, handle, inode, start, end);
+  }
 }
 
 function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void> {
   const range = yield* inode.ranges.acquire(ordered.start, ordered.length, 'exclusive');
   try {
     yield* dropExtentMaps(files, inode, ordered.start, ordered.end, false);
-    // With an item it is an extent of the file already, in a transaction that never becomes durable.
-    if (!ordered.hasItem) {
+    // Space that was the file's before stays so. With an item it is an extent of the file already, in a transaction that never becomes durable.
+    if (ordered.kind === 'regular' && !ordered.hasItem) {
       yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
     }
   } finally {

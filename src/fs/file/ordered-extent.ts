@@ -3,8 +3,15 @@ import { type ResourceId, resource } from '../../task/resource.ts';
 import type { WaitQueue, World } from '../../task/world.ts';
 
 /**
- * Data of a file that has its place on disk but no file extent item yet. It lives from the moment its extent map is
- * inserted, pinned, until its completion has changed the trees or given up.
+ * What its place on disk is: newly allocated; a preallocated extent that gets its first data; or where the file's old
+ * data was.
+ */
+export type OrderedKind = 'regular' | 'prealloc' | 'nocow';
+
+/**
+ * Data of a file that has its place on disk but is not yet described by the file's items. It lives from the moment its
+ * extent map is inserted, pinned (data written in place keeps the map it has), until its completion has changed the
+ * trees or given up.
  */
 export class OrderedExtent {
   /** Bytes in the file. */
@@ -12,7 +19,8 @@ export class OrderedExtent {
   readonly length: number;
   readonly diskStart: number;
   readonly isDirect: boolean;
-  /** One per sector, set before the write is submitted. */
+  readonly kind: OrderedKind;
+  /** One per sector, set before the write is submitted; none where the inode's data has none. */
   checksums: Uint32Array = NO_CHECKSUMS;
   /** Why the write failed, if it did: then no item is made. */
   error: Errno | null = null;
@@ -20,15 +28,20 @@ export class OrderedExtent {
   hasItem = false;
   isDone = false;
 
-  constructor(start: number, length: number, diskStart: number, isDirect: boolean) {
+  constructor(start: number, length: number, diskStart: number, isDirect: boolean, kind: OrderedKind = 'regular') {
     this.start = start;
     this.length = length;
     this.diskStart = diskStart;
     this.isDirect = isDirect;
+    this.kind = kind;
   }
 
   get end(): number {
     return this.start + this.length;
+  }
+
+  get diskEnd(): number {
+    return this.diskStart + this.length;
   }
 }
 
@@ -67,6 +80,12 @@ export class OrderedExtents {
       if (ordered.end > start) return ordered;
     }
     return null;
+  }
+
+  /** All whose place on disk intersects the logical range [start, end), by file offset. */
+  onDisk(start: number, end: number): OrderedExtent[] {
+    this.world.touch(this.id, 'read');
+    return this.sorted.filter((ordered) => ordered.diskStart < end && ordered.diskEnd > start);
   }
 
   /** Not over yet. */

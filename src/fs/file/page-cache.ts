@@ -13,6 +13,8 @@ export interface Page {
   isDirty: boolean;
   /** Its last write is under way. */
   isUnderWriteback: boolean;
+  /** Dirty, and data space is promised for it; what will be written in place may have none. */
+  hasPromise: boolean;
 }
 
 /** A run of pages, half-open, in page numbers. */
@@ -50,18 +52,30 @@ export class PageCache {
 
   add(index: number, bytes: Uint8Array): Page {
     this.world.touch(this.id, 'write');
-    const page: Page = { index, bytes, isDirty: false, isUnderWriteback: false };
+    const page: Page = { index, bytes, isDirty: false, isUnderWriteback: false, hasPromise: false };
     this.pages.set(index, page);
     return page;
   }
 
-  /** True when the page was clean. */
-  markDirty(page: Page): boolean {
+  /** The page takes over the promise of space that its writer got, if any. True when the page was clean. */
+  markDirty(page: Page, hasPromise: boolean): boolean {
     this.world.touch(this.id, 'write');
     if (page.isDirty) return false;
     page.isDirty = true;
+    page.hasPromise = hasPromise;
     this.dirty++;
     return true;
+  }
+
+  /** The pages need their promises no more: returns for how many bytes the caller returns them. */
+  takePromises(pages: readonly Page[]): number {
+    this.world.touch(this.id, 'write');
+    let bytes = 0;
+    for (const page of pages) {
+      if (page.hasPromise) bytes += PAGE_SIZE;
+      page.hasPromise = false;
+    }
+    return bytes;
   }
 
   markClean(page: Page): void {

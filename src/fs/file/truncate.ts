@@ -26,7 +26,9 @@ export function* truncateFile(files: Files, inode: Inode, size: number): Task<vo
   try {
     const oldSize = inode.size;
     inode.touchTimes(size !== oldSize);
-    if (size >= oldSize) {
+    // The same size again takes away what was preallocated beyond it.
+    const isShrinking = size < oldSize || (size === oldSize && inode.hasPreallocation);
+    if (!isShrinking) {
       if (size > oldSize) yield* zeroToPageEnd(files, inode, oldSize);
       inode.setSize(size);
       yield* updateInode(files, inode);

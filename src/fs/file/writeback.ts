@@ -1,16 +1,15 @@
-import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { reserveDataExtent } from '../space/data-reservation.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { checksumsOf } from './data-checksum.ts';
-import { insertNewExtentMap } from './extent-map-access.ts';
+import { placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { DATA } from './file-limits.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { finishOrderedExtent, waitForOrderedRange } from './ordered-completion.ts';
-import { OrderedExtent } from './ordered-extent.ts';
+import type { OrderedExtent } from './ordered-extent.ts';
 import { PAGE_SIZE, type Page } from './page-cache.ts';
+import { endOfCopied, findPlaceInPlace } from './write-in-place.ts';
 
 /** The largest piece that writeback allocates at once. */
 const PAGES_PER_EXTENT_MAX = 256;
@@ -45,40 +44,46 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
   const start = first * PAGE_SIZE;
   yield* files.world.point('writeback-allocate', inode.mapsId);
   const range = yield* inode.ranges.acquire(start, (end - first) * PAGE_SIZE, 'exclusive');
-  let ordered: OrderedExtent;
+  let ordered: OrderedExtent | null;
   let pages: Page[];
   let data: Uint8Array;
   try {
     // The run may have been written, or cut by a truncate, before the range was ours.
     const run = inode.pages.nextDirtyRun(first, end, end - first);
     if (run === null || run.start !== first) return run === null ? end : run.start;
-    const reserved = yield* reserveForRun(files, inode, run.start, run.end);
-    if (reserved === null) return run.end;
-    files.fs.space.returnDataPromise(reserved.length);
-    yield* insertNewExtentMap(files, inode, start, reserved.length, reserved.logical);
-    ordered = new OrderedExtent(start, reserved.length, reserved.logical, false);
-    pages = inode.pages.within(first, first + reserved.length / PAGE_SIZE);
-    data = takeDirtyBytes(inode, pages, reserved.length);
-    inode.ordered.add(ordered);
+    ordered = yield* placeRun(files, inode, run.start, run.end);
+    if (ordered === null) return run.end;
+    pages = inode.pages.within(first, ordered.end / PAGE_SIZE);
+    data = takeDirtyBytes(inode, pages, ordered.length);
   } finally {
     range.release();
   }
-  ordered.checksums = checksumsOf(data);
+  if (inode.hasChecksums) ordered.checksums = checksumsOf(data);
   const io = yield* submitLogicalWrite(files.fs, ordered.diskStart, data, DATA);
   const body = endWriteback(files, inode, ordered, pages, io);
   files.world.spawn(`ordered-extent ${inode.number} ${ordered.start}`, body);
   return ordered.end / PAGE_SIZE;
 }
 
-/** Space for a run of dirty pages, or null when there is none: then the pages are clean and the inode has an error. */
-function* reserveForRun(
-  files: Files,
-  inode: Inode,
-  first: number,
-  end: number,
-): Task<{ readonly logical: number; readonly length: number } | null> {
+/**
+ * A place for the front of a run of dirty pages: the one it has, where it may be written in place, or a new one. Null
+ * when there is none: then the pages are gone and the inode has an error.
+ */
+function* placeRun(files: Files, inode: Inode, first: number, end: number): Task<OrderedExtent | null> {
+  const start = first * PAGE_SIZE;
+  let stop = end * PAGE_SIZE;
   try {
-    return yield* reserveDataExtent(files.fs, (end - first) * PAGE_SIZE, SECTOR_SIZE);
+    if (inode.mayWriteInPlace) {
+      const place = yield* findPlaceInPlace(files, inode, start, stop);
+      if (place !== null) {
+        returnPromises(files, inode, first, (start + place.length) / PAGE_SIZE);
+        return yield* placeInPlace(files, inode, place, false);
+      }
+      stop = yield* endOfCopied(files, inode, start, stop);
+    }
+    const reserved = yield* reserveCounted(files, stop - start);
+    returnPromises(files, inode, first, (start + reserved.length) / PAGE_SIZE);
+    return yield* placeCopied(files, inode, start, reserved, false);
   } catch (error) {
     if (!(error instanceof FsError)) throw error;
     for (const page of inode.pages.within(first, end)) {
@@ -89,6 +94,11 @@ function* reserveForRun(
     inode.noteWriteError(error.code);
     return null;
   }
+}
+
+/** The pages of [first, end) have their place. */
+function returnPromises(files: Files, inode: Inode, first: number, end: number): void {
+  files.fs.space.returnDataPromise(inode.pages.takePromises(inode.pages.within(first, end)));
 }
 
 /** A copy of the pages, which go on changing while the device has it. */
@@ -107,7 +117,7 @@ function takeDirtyBytes(inode: Inode, pages: readonly Page[], length: number): U
 export function dropDirty(files: Files, inode: Inode, page: Page): void {
   if (!page.isDirty) return;
   inode.pages.markClean(page);
-  files.fs.space.returnDataPromise(PAGE_SIZE);
+  files.fs.space.returnDataPromise(inode.pages.takePromises([page]));
 }
 
 /** Body of the task that sees a run of pages through: the transfer, then the items. */

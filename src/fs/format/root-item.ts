@@ -79,6 +79,11 @@ export function setRootItemBytesUsed(view: DataView, at: number, bytes: ByteCoun
   writeU64(view, at + 192, bytes);
 }
 
+/** Of the transaction that made the last snapshot of the tree. */
+export function rootItemLastSnapshot(view: DataView, at: number): Generation {
+  return readU64(view, at + 200);
+}
+
 export function rootItemLevel(view: DataView, at: number): number {
   return view.getUint8(at + 238);
 }

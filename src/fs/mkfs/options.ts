@@ -1,3 +1,4 @@
+import { nearestWord } from '../../base/nearest.ts';
 import {
   alignDown,
   alignUp,
@@ -7,12 +8,12 @@ import {
   SECTOR_SIZE,
   type VirtualNanoseconds,
 } from '../../base/units.ts';
+import { STRIPE_LENGTH } from '../format/chunk.ts';
 import { LABEL_SIZE } from '../format/superblock.ts';
 import { NODE_SIZE_MAX, NODE_SIZE_MIN } from '../format/tree-block.ts';
+import type { Profile } from '../volume/profiles.ts';
 import { placeChunks } from './chunk-placement.ts';
-
-export const METADATA_PROFILES = ['single', 'dup'] as const;
-export type MetadataProfile = (typeof METADATA_PROFILES)[number];
+import { devicesUsed, isMakeProfile, MAKE_PROFILE_NAMES, type MakeProfileName, makeProfileOf } from './profiles.ts';
 
 /** What to make. Everything but the devices has a default; sizes are bytes. */
 export interface MakeFilesystemOptions {
@@ -20,11 +21,14 @@ export interface MakeFilesystemOptions {
   readonly devices: readonly ByteCount[];
   /** A power of two from 4096 (default) to 65536. */
   readonly nodeSize?: ByteCount;
-  /** Of system and metadata chunks. */
-  readonly metadataProfile?: MetadataProfile;
-  /** Only `single` so far. */
-  readonly dataProfile?: 'single';
-  /** Sizes of the first chunk of each type: multiples of the node size. */
+  /** Of system and metadata chunks; default `single`. */
+  readonly metadataProfile?: MakeProfileName;
+  /** Default `single`. */
+  readonly dataProfile?: MakeProfileName;
+  /**
+   * Logical sizes of the first chunk of each type: multiples of the node size (data: of the sector size), and for RAID0
+   * of 64 KiB for each device.
+   */
   readonly systemBytes?: ByteCount;
   readonly metadataBytes?: ByteCount;
   readonly dataBytes?: ByteCount;
@@ -72,26 +76,24 @@ const SYSTEM_BLOCKS_MIN = 2;
 export function checkOptions(options: MakeFilesystemOptions): CheckedOptions {
   const nodeSize = options.nodeSize ?? NODE_SIZE_MIN;
   const metadataProfile = options.metadataProfile ?? 'single';
-  const isDup = metadataProfile === 'dup';
-  const share = defaultChunkBytes(options.devices[0] ?? 0);
+  const dataProfile = options.dataProfile ?? 'single';
   const checked: CheckedOptions = {
     devices: options.devices,
     nodeSize,
     metadataProfile,
-    dataProfile: options.dataProfile ?? 'single',
-    systemBytes: options.systemBytes ?? MIB,
-    metadataBytes: options.metadataBytes ?? (isDup ? Math.max(share / 2, MIB) : share),
-    // Two copies of a system chunk leave less: with a whole share for data, Linux finds no room on 16 MiB.
-    dataBytes: options.dataBytes ?? (isDup ? (share * 3) / 4 : share),
+    dataProfile,
+    ...defaultSizes(options.devices, metadataProfile, dataProfile),
+    ...givenSizes(options),
     label: options.label ?? '',
     seed: options.seed ?? 'fsquake',
     freeSpaceTree: options.freeSpaceTree ?? true,
     now: options.now ?? 0,
   };
+  const profiles = profileProblems(checked);
   const problems = [
     ...deviceProblems(checked.devices),
     ...nodeSizeProblems(nodeSize),
-    ...profileProblems(checked),
+    ...profiles,
     ...chunkProblems(checked),
     ...labelProblems(checked.label),
     ...timeProblems(checked.now),
@@ -100,6 +102,41 @@ export function checkOptions(options: MakeFilesystemOptions): CheckedOptions {
   if (problems.length === 0) problems.push(...placementProblems(checked));
   if (problems.length > 0) throw new MakeFilesystemError(problems);
   return checked;
+}
+
+type ChunkSizes = Pick<CheckedOptions, 'systemBytes' | 'metadataBytes' | 'dataBytes'>;
+
+function givenSizes({ systemBytes, metadataBytes, dataBytes }: MakeFilesystemOptions): Partial<ChunkSizes> {
+  return {
+    ...(systemBytes === undefined ? {} : { systemBytes }),
+    ...(metadataBytes === undefined ? {} : { metadataBytes }),
+    ...(dataBytes === undefined ? {} : { dataBytes }),
+  };
+}
+
+function defaultSizes(devices: readonly ByteCount[], metadata: string, data: string): ChunkSizes {
+  // Copies on several devices: the smallest of them bounds what fits.
+  const usesSeveral = [metadata, data].some((name) => isMakeProfile(name) && makeProfileOf(name).devicesMax !== 1);
+  const share = defaultChunkBytes((usesSeveral ? Math.min(...devices) : devices[0]) ?? 0);
+  const metadataBytes = metadata === 'dup' ? Math.max(share / 2, MIB) : share;
+  // Two copies of a system chunk leave less: with a whole share for data, Linux finds no room on 16 MiB.
+  const dataShare = metadata === 'dup' ? (share * 3) / 4 : share;
+  const dataBytes = data === 'dup' ? dataShare / 2 : dataShare;
+  return {
+    systemBytes: roundForStripes(MIB, metadata, devices.length),
+    metadataBytes: roundForStripes(metadataBytes, metadata, devices.length),
+    dataBytes: roundForStripes(dataBytes, data, devices.length),
+  };
+}
+
+function roundForStripes(size: ByteCount, profile: string, deviceCount: number): ByteCount {
+  return isMakeProfile(profile) ? alignUp(size, stripeRowBytes(makeProfileOf(profile), deviceCount)) : size;
+}
+
+/** What a chunk's size must be a multiple of so that all its stripes are equally long. */
+function stripeRowBytes(profile: Profile, deviceCount: number): ByteCount {
+  const isStriped = profile.devicesMax === null;
+  return isStriped ? STRIPE_LENGTH * Math.max(devicesUsed(profile, deviceCount), 1) : SECTOR_SIZE;
 }
 
 /** A quarter of the device in whole MiB, so that at least as much stays unallocated for chunks to come. */
@@ -138,25 +175,35 @@ function isNodeSize(nodeSize: ByteCount): boolean {
 }
 
 function profileProblems(options: CheckedOptions): OptionProblem[] {
-  const problems: OptionProblem[] = [];
-  const { metadataProfile, dataProfile } = options;
-  if (!METADATA_PROFILES.includes(metadataProfile)) {
-    const nearest = /single/i.test(metadataProfile) ? 'single' : 'dup';
-    const reason = `'${metadataProfile}' is none of ${METADATA_PROFILES.join(', ')}`;
-    problems.push({ place: 'metadataProfile', reason, nearest });
+  const count = options.devices.length;
+  return [
+    ...profileProblem('metadataProfile', options.metadataProfile, 'dup', count),
+    ...profileProblem('dataProfile', options.dataProfile, 'single', count),
+  ];
+}
+
+/** `fallback`: what is nearest where there are too few devices. */
+function profileProblem(place: string, name: string, fallback: string, deviceCount: number): OptionProblem[] {
+  if (!isMakeProfile(name)) {
+    const nearest = nearestWord(String(name), MAKE_PROFILE_NAMES) ?? fallback;
+    return [{ place, reason: `'${name}' is none of ${MAKE_PROFILE_NAMES.join(', ')}`, nearest }];
   }
-  if (dataProfile !== 'single') {
-    problems.push({ place: 'dataProfile', reason: `'${String(dataProfile)}' is not single`, nearest: 'single' });
-  }
-  return problems;
+  const { devicesMin } = makeProfileOf(name);
+  if (deviceCount >= devicesMin || deviceCount === 0) return [];
+  const have = deviceCount === 1 ? 'is 1' : `are ${deviceCount}`;
+  return [{ place, reason: `${name} needs ${devicesMin} devices, there ${have}`, nearest: fallback }];
 }
 
 function chunkProblems(options: CheckedOptions): OptionProblem[] {
+  const { devices, systemBytes, metadataBytes, dataBytes, metadataProfile, dataProfile } = options;
   const nodeSize = isNodeSize(options.nodeSize) ? options.nodeSize : NODE_SIZE_MIN;
+  const rowOf = (name: string) =>
+    isMakeProfile(name) ? stripeRowBytes(makeProfileOf(name), devices.length) : SECTOR_SIZE;
+  const metadataUnit = Math.max(nodeSize, rowOf(metadataProfile));
   return [
-    ...chunkSizeProblems('systemBytes', options.systemBytes, nodeSize, SYSTEM_BLOCKS_MIN * nodeSize),
-    ...chunkSizeProblems('metadataBytes', options.metadataBytes, nodeSize, METADATA_BLOCKS_MIN * nodeSize),
-    ...chunkSizeProblems('dataBytes', options.dataBytes, SECTOR_SIZE, SECTOR_SIZE),
+    ...chunkSizeProblems('systemBytes', systemBytes, metadataUnit, SYSTEM_BLOCKS_MIN * nodeSize),
+    ...chunkSizeProblems('metadataBytes', metadataBytes, metadataUnit, METADATA_BLOCKS_MIN * nodeSize),
+    ...chunkSizeProblems('dataBytes', dataBytes, rowOf(dataProfile), SECTOR_SIZE),
   ];
 }
 
@@ -164,7 +211,8 @@ function chunkSizeProblems(place: string, size: ByteCount, unit: ByteCount, leas
   if (!Number.isSafeInteger(size)) return [{ place, reason: `${size} is no size in bytes`, nearest: `${MIB}` }];
   if (size < least) return [{ place, reason: `${size} is less than the ${least} needed`, nearest: `${least}` }];
   if (size % unit === 0) return [];
-  return [{ place, reason: `${size} is not a multiple of ${unit}`, nearest: `${alignDown(size, unit)}` }];
+  const nearest = Math.max(alignDown(size, unit), unit);
+  return [{ place, reason: `${size} is not a multiple of ${unit}`, nearest: `${nearest}` }];
 }
 
 function labelProblems(label: string): OptionProblem[] {
@@ -204,8 +252,11 @@ function timeProblems(now: VirtualNanoseconds): OptionProblem[] {
 function placementProblems(options: CheckedOptions): OptionProblem[] {
   const placement = placeChunks(options);
   if (placement.chunks !== null) return [];
-  const { misplaced } = placement;
-  const larger = `devices[0] of ${alignUp(placement.neededBytes, 64 * KIB)} bytes`;
-  const reason = `${misplaced.copies} × ${misplaced.length} bytes do not fit, the largest free run is ${placement.largestFree}`;
-  return [{ place: misplaced.option, reason, nearest: larger }];
+  const { option, stripesPerDevice, stripeBytes, devicesNeeded, largestFree } = placement;
+  const size = alignUp(placement.neededBytes, 64 * KIB);
+  const isAlone = options.devices.length === 1;
+  const nearest = isAlone ? `devices[0] of ${size} bytes` : `devices of ${size} bytes each`;
+  const where = devicesNeeded > 1 ? ` on each of ${devicesNeeded} devices` : '';
+  const reason = `${stripesPerDevice} × ${stripeBytes} bytes${where} do not fit, the largest free run is ${largestFree}`;
+  return [{ place: option, reason, nearest }];
 }

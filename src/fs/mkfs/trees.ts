@@ -220,7 +220,7 @@ function chunkTreeItems(plan: Plan): LeafItem[] {
 /** Also the part of the superblock that differs between devices. */
 export function deviceItem(plan: Plan, device: number): DeviceItem {
   const used = plan.chunks.map(
-    (chunk) => chunk.length * chunk.stripes.filter((stripe) => stripe.device === device).length,
+    (chunk) => chunk.stripeBytes * chunk.stripes.filter((stripe) => stripe.device === device).length,
   );
   return {
     devid: device + 1,
@@ -263,18 +263,20 @@ export function chunkItem(plan: Plan, chunk: PlacedChunk): ChunkItem {
 }
 
 function deviceTreeItems(plan: Plan): LeafItem[] {
-  return plan.chunks.flatMap((chunk) =>
+  const extents = plan.chunks.flatMap((chunk) =>
     chunk.stripes.map(({ device, physical }) => ({
       key: key(device + 1, KEY_TYPE.DEV_EXTENT, physical),
       data: DEVICE_EXTENT.encode({
         chunkTree: TREE_ID.CHUNK_TREE,
         chunkObjectid: OBJECT_ID.FIRST_CHUNK_TREE,
         chunkOffset: chunk.logical,
-        length: chunk.length,
+        length: chunk.stripeBytes,
         chunkTreeUuid: plan.identity.chunkTreeUuid,
       }),
     })),
   );
+  // A leaf lists its items by key: by device, then by place.
+  return extents.sort((a, b) => a.key.objectid - b.key.objectid || a.key.offset - b.key.offset);
 }
 
 function uuidTreeItems(plan: Plan): LeafItem[] {

@@ -2,8 +2,9 @@ import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_ITEM } from '../format/block-group.ts';
 import { KEY_TYPE } from '../format/key.ts';
-import { SUPERBLOCK_OFFSETS, SUPERBLOCK_RESERVED_LENGTH } from '../format/superblock.ts';
 import { BlockGroup } from '../space/block-group.ts';
+import { excludeSuperblocks } from '../space/superblock-stripes.ts';
+import { markUnused } from '../transaction/block-group-holds.ts';
 import { loadFreeSpace } from '../transaction/free-space-tree.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { searchTree } from '../tree/cursor.ts';
@@ -25,7 +26,7 @@ export function* readBlockGroups(fs: FsInfo): Task<void> {
       const { used, flags } = BLOCK_GROUP_ITEM.decode(cursor.data);
       if (used < 0 || used > length)
         throw new FsError('EUCLEAN', `mount: block group ${logical} uses ${used} of ${length} bytes`);
-      fs.space.addGroup(new BlockGroup(logical, length, flags, used));
+      fs.space.addGroup(new BlockGroup(fs.world, logical, length, flags, used));
     }
   } finally {
     cursor.release();
@@ -55,7 +56,9 @@ export function* readFreeSpace(fs: FsInfo): Task<void> {
       const problem = `uses ${used} of ${length} bytes while ${free.bytes} are free`;
       throw new FsError('EUCLEAN', `mount: block group ${start} ${problem}`);
     }
-    keepSuperblocksFree(fs, group);
+    group.info.superblockBytes += excludeSuperblocks(group, fs.volume.chunkAt(start)!);
+    // For the cleaner, which finds out whether it is the last of its kind.
+    if (used === 0) markUnused(fs, group);
   }
 }
 
@@ -73,20 +76,5 @@ function* findFreeSpaceByExtents(fs: FsInfo): Task<void> {
     }
   } finally {
     cursor.release();
-  }
-}
-
-/** Stripes of 64 KiB that hold a superblock copy are never given out. */
-function keepSuperblocksFree(fs: FsInfo, group: BlockGroup): void {
-  const chunk = fs.volume.chunkAt(group.start)!;
-  for (const stripe of chunk.stripes) {
-    for (const offset of SUPERBLOCK_OFFSETS) {
-      const from = Math.max(offset, stripe.physical);
-      const to = Math.min(offset + SUPERBLOCK_RESERVED_LENGTH, stripe.physical + chunk.length);
-      if (from >= to) continue;
-      const freeBefore = group.free.bytes;
-      group.free.exclude(chunk.logical + from - stripe.physical, to - from);
-      group.superblockBytes += freeBefore - group.free.bytes;
-    }
   }
 }

@@ -28,6 +28,7 @@ const SUPPORTED_INCOMPAT = new Set([
   'SKINNY_METADATA',
   'NO_HOLES',
   'METADATA_UUID',
+  'RAID1C34',
 ]);
 const SUPPORTED_COMPAT_RO = new Set(['FREE_SPACE_TREE', 'FREE_SPACE_TREE_VALID', 'BLOCK_GROUP_TREE']);
 
@@ -110,14 +111,8 @@ export function newestOf(found: readonly FoundSuperblock[]): FoundSuperblock {
 }
 
 /** Refuses with all reasons at once. */
-export function refuseUnsupported(
-  { superblock, problems, problemsOfWriting, device }: FoundSuperblock,
-  isReadOnly: boolean,
-): void {
+export function refuseUnsupported({ problems, problemsOfWriting }: FoundSuperblock, isReadOnly: boolean): void {
   const all = isReadOnly ? [...problems] : [...problems, ...problemsOfWriting];
-  if (superblock.deviceItem.totalBytes > device.size) {
-    all.push(`the device has ${device.size} bytes, expect at least ${superblock.deviceItem.totalBytes}`);
-  }
   if (all.length > 0) throw new FsError('EINVAL', `mount: superblock: ${all.join('; ')}`);
 }
 

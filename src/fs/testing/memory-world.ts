@@ -142,6 +142,8 @@ class MemoryRwSemaphore implements RwSemaphore {
     return new Completed<Held>({ release });
   }
 
+  changesGuarded(): void {}
+
   tryAcquire(mode: 'shared' | 'exclusive'): Task<Held | null> {
     if (this.isWritten || (mode === 'exclusive' && this.readers > 0)) return new Completed<Held | null>(null);
     return this.acquire(mode);
@@ -177,12 +179,14 @@ export class MemoryDevice implements BlockDevice {
 
   private performNow(request: IoRequest): IoResult {
     if (request.operation !== 'read') this.log.push(request);
+    request.countedBy?.add(-1);
     const failure = this.world.ioFailure(request, this.index);
     if (failure !== null) return { error: failure };
     const { offset, length } = request;
     if (offset + length > this.size) return { error: 'EIO' };
     if (request.operation === 'read') return { error: null, bytes: this.read(offset, length) };
     if (request.operation === 'write') this.write(offset, request.bytes!);
+    if (request.operation === 'discard') this.write(offset, new Uint8Array(length));
     return { error: null, bytes: ZEROS.subarray(0, 0) };
   }
 

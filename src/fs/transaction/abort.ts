@@ -1,6 +1,6 @@
 import type { Errno } from '../../base/errno.ts';
 import type { FsInfo } from './fs-info.ts';
-import { TRANSACTION } from './shared-state.ts';
+import { READ_ONLY, TRANSACTION } from './shared-state.ts';
 
 /**
  * Something failed half way: what the running transaction did must never become reachable. From now on the file system
@@ -9,6 +9,7 @@ import { TRANSACTION } from './shared-state.ts';
 export function abortTransaction(fs: FsInfo, errno: Errno, where: string): void {
   fs.world.touch(TRANSACTION, 'write');
   if (fs.aborted !== null) return;
+  fs.world.touch(READ_ONLY, 'write');
   fs.aborted = errno;
   fs.abortedWhere = where;
   if (fs.runningTransaction !== null) fs.runningTransaction.state = 'aborted';

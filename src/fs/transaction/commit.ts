@@ -13,11 +13,18 @@ import type { TreeBlock } from '../tree/tree-block.ts';
 import { type DeviceSuperblocks, writeSuperblocks } from '../volume/superblock-write.ts';
 import { flushAllDevices, type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { abortTransaction } from './abort.ts';
+import { snapshotOfGroups } from './block-group-observation.ts';
+import { createPendingBlockGroups } from './chunk-allocation.ts';
+import { giveBackDeviceRanges } from './chunk-map-erase.ts';
+import { commitDeviceSizes, writeDeviceItems } from './device-items.ts';
+import { discardPinned, finishExtentCommit } from './extent-commit.ts';
 import type { FsInfo } from './fs-info.ts';
 import { enterTransaction, leaveTransaction, type TransactionHandle } from './handle.ts';
-import { runDelayedReferences, unpinExtents } from './run-delayed-references.ts';
-import { TRANSACTION } from './shared-state.ts';
-import { prepareSuperblocks } from './superblock-commit.ts';
+import { replaceItemCommitted, writeReplaceItem } from './replace-item.ts';
+import { runDelayedReferences } from './run-delayed-references.ts';
+import { continueScrubs, pauseScrubs } from './scrub-control.ts';
+import { GROUP_ITEMS, TRANSACTION } from './shared-state.ts';
+import { prepareSuperblock, superblocksOfDevices } from './superblock-commit.ts';
 import type { Transaction } from './transaction.ts';
 
 /**
@@ -51,30 +58,55 @@ export function* commitTransaction(fs: FsInfo): Task<void> {
   }
 }
 
-/** The order is the kernel's (5.10). What later features add has its place here: scrub pause, relocation, tree log. */
+/** The order is the kernel's (5.10). What later features add has its place here: relocation, tree log. */
 function* commit(fs: FsInfo, transaction: Transaction, handle: TransactionHandle): Task<void> {
   yield* fs.world.point('commit-start');
   yield* runDelayedReferences(handle); //                       while others still write
+  if (handle.newGroups !== null) yield* createPendingBlockGroups(handle);
+  startWritingGroupItems(fs, transaction); //                   who sets a group read-only waits for the next one
   yield* waitForPreviousTransaction(fs, transaction);
   yield* waitForExternalWriters(fs, transaction); //            running → commit-start
-  yield* waitForAllWriters(fs, transaction); //                 commit-start → commit-doing
-  if (finishUnchanged(fs, transaction, handle)) return;
+  yield* pauseScrubs(fs); //                                    they read commit roots without a lock
+  try {
+    yield* waitForAllWriters(fs, transaction); //               commit-start → commit-doing
+    if (finishUnchanged(fs, transaction, handle)) return;
+    yield* writeOut(fs, transaction, handle);
+  } finally {
+    continueScrubs(fs);
+  }
+}
+
+/** From the moment when nobody but the commit is left in the transaction. */
+function* writeOut(fs: FsInfo, transaction: Transaction, handle: TransactionHandle): Task<void> {
   yield* fs.world.point('commit-write-items');
   yield* runDelayedReferences(handle);
+  yield* writeReplaceItem(handle);
+  yield* writeDeviceItems(handle);
   yield* writeCowOnlyItems(handle); //                          root items and block groups, until nothing moves
   yield* fs.world.point('commit-switch-roots');
   yield* switchCommitRoots(fs, transaction);
+  const groups = fs.world.observed ? snapshotOfGroups(fs) : null;
   const blocks = transaction.takeDirtyBlocks();
-  const superblocks = prepareSuperblocks(fs, transaction.id);
+  commitDeviceSizes(fs);
+  const superblock = prepareSuperblock(fs, transaction.id);
   unblock(fs, transaction, handle); //                          commit-doing → unblocked: N + 1 may begin
+  if (fs.mutations.has('discard-before-commit')) yield* discardPinned(fs, transaction);
   yield* fs.world.point('commit-write-trees');
   yield* writeTreeBlocks(fs, blocks); //                        nothing on disk points at them yet
   yield* fs.world.point('commit-write-superblocks');
+  const superblocks = superblocksOfDevices(fs, superblock); //  the same devices as are flushed now
   yield* flushBeforeSuperblocks(fs);
   yield* commitSuperblocks(fs, transaction, superblocks); //    the one instant at which the new state is reachable
   yield* fs.world.point('commit-unpin');
-  finishExtentCommit(fs, transaction); //                       only now may the old extents be reused
+  yield* finishExtentCommit(fs, transaction); //                only now may the old extents be reused
+  replaceItemCommitted(fs);
   complete(fs, transaction); //                                 superblock-committed → completed
+  if (groups !== null) fs.world.observe({ kind: 'block-groups', moment: 'committed', ...groups });
+}
+
+function startWritingGroupItems(fs: FsInfo, transaction: Transaction): void {
+  fs.world.touch(GROUP_ITEMS, 'write');
+  transaction.writesGroupItems = true;
 }
 
 /** Two commits never overlap: N + 1 may collect changes while N is written, but not commit them. */
@@ -112,6 +144,7 @@ function* waitForAllWriters(fs: FsInfo, transaction: Transaction): Task<void> {
 /** Handles came and went without a change: the transaction ends as if it had never begun. */
 function finishUnchanged(fs: FsInfo, transaction: Transaction, handle: TransactionHandle): boolean {
   if (!transaction.isUnchanged || fs.space.hasDirtyGroups) return false;
+  if (fs.updatedDevices.length > 0 || fs.volume.replace.needsWriteback) return false;
   leaveTransaction(handle);
   transaction.state = 'completed';
   fs.runningTransaction = null;
@@ -156,7 +189,7 @@ function* writeBlockGroupItems(handle: TransactionHandle): Task<void> {
   try {
     for (const group of groups) {
       yield* cursor.seek(group.start, KEY_TYPE.BLOCK_GROUP_ITEM, group.length);
-      if (!cursor.found) throw new FsError('EUCLEAN', `block group ${group.start} has no item`);
+      if (!cursor.found) throw new FsError('ENOENT', `block group ${group.start} has no item`);
       cursor.prepare();
       setBlockGroupUsed(cursor.view, cursor.dataOffset, group.used);
     }
@@ -174,6 +207,8 @@ function* switchCommitRoots(fs: FsInfo, transaction: Transaction): Task<void> {
     fs.world.touch(tree.resource, 'write');
     tree.commitRoot = tree.root;
   }
+  transaction.hasCommitRoots = true;
+  giveBackDeviceRanges(fs, transaction.freedDeviceRanges.splice(0));
   if (!fs.mutations.has('forget-lock-release')) held.release();
   wrongOrder?.release();
   assert(transaction.state === 'commit-doing', 'roots switch while nobody writes', { state: transaction.state });
@@ -235,21 +270,16 @@ function* commitSuperblocks(
   if (transaction.state === 'unblocked') transaction.state = 'superblock-committed';
 }
 
-function finishExtentCommit(fs: FsInfo, transaction: Transaction): void {
-  unpinExtents(fs, transaction.pinned);
-  transaction.pinned.length = 0;
-}
-
 function complete(fs: FsInfo, transaction: Transaction): void {
   fs.world.touch(TRANSACTION, 'write');
   fs.lastCommitted = transaction.id;
   fs.committingTransaction = null;
   if (transaction.state === 'superblock-committed') transaction.state = 'completed';
-  if (fs.world.observed) fs.world.observe({ kind: 'block-groups', groups: fs.space.allGroups() });
   fs.transactionQueue.wakeAll();
 }
 
-function* waitUntilCompleted(fs: FsInfo, transaction: Transaction): Task<void> {
+/** Waits for the end of the transaction's commit, which somebody has begun. Throws the errno of an abort. */
+export function* waitUntilCompleted(fs: FsInfo, transaction: Transaction): Task<void> {
   for (;;) {
     fs.world.touch(TRANSACTION, 'read');
     if (transaction.state === 'completed') return;

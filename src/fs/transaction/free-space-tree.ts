@@ -12,6 +12,7 @@ import { KEY_TYPE } from '../format/key.ts';
 import type { BlockGroup } from '../space/block-group.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import type { Cursor } from '../tree/cursor.ts';
+import { insertWhole } from './free-space-groups.ts';
 import type { FsInfo } from './fs-info.ts';
 import type { TransactionHandle } from './handle.ts';
 
@@ -54,6 +55,7 @@ export function* applyFreeSpaceChanges(handle: TransactionHandle, changes: reado
   try {
     for (const { start, length, becomesFree } of changes) {
       const group = fs.space.groupAt(start);
+      if (group.needsFreeSpaceItems) yield* insertWhole(cursor, group);
       if (group.usesBitmaps) yield* turnIntoExtents(cursor, group);
       const added = becomesFree
         ? yield* addRange(cursor, group, start, length)

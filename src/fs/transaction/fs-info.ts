@@ -1,12 +1,15 @@
 import type { Errno } from '../../base/errno.ts';
-import type { ByteCount, DeviceId, Generation } from '../../base/units.ts';
+import type { ByteCount, Generation } from '../../base/units.ts';
+import type { Task } from '../../task/task.ts';
 import type { Mutex, RwSemaphore, WaitQueue, World } from '../../task/world.ts';
 import type { FixSet } from '../fixes.ts';
+import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import type { Superblock } from '../format/superblock.ts';
 import { Space } from '../space/space.ts';
 import { type Tree, TreeBlockCache, type TreeHost } from '../tree/tree.ts';
 import type { Device } from '../volume/device.ts';
 import { Volume } from '../volume/volume.ts';
+import { allocateChunkOnDemand } from './chunk-allocation.ts';
 import { ScrubControl } from './scrub-control.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -58,8 +61,11 @@ export class FsInfo implements TreeHost {
   /** In the headers of tree blocks. */
   readonly fsid: Uint8Array;
   chunkTreeUuid: Uint8Array = new Uint8Array(16);
-  /** The superblock last committed, per device, without checksum. */
-  readonly superblockBytes = new Map<DeviceId, Uint8Array>();
+  /**
+   * The superblock last committed, as all devices share it: without checksum, and with the place and the device item of
+   * whichever it was read from. What changes it for the next commit replaces the array.
+   */
+  superblockBytes: Uint8Array = new Uint8Array(0);
   /** Set once, by mount. */
   trees!: TreeSet;
   /** Trees of subvolumes that are in memory, by id; the top-level one among them. */
@@ -122,10 +128,15 @@ export class FsInfo implements TreeHost {
     this.generation = superblock.generation;
     this.lastCommitted = superblock.generation;
     this.volume = new Volume(world);
-    this.space = new Space(world, superblock.nodeSize);
+    this.space = new Space(world, superblock.nodeSize, options.fixes);
     this.blocks = new TreeBlockCache(world);
     this.commitRootLock = world.rwSemaphore('commit-root', 0);
     this.transactionQueue = world.waitQueue('transaction', 0);
+  }
+
+  /** For reservations of data, which know nothing of chunks. */
+  growData(): Task<boolean> {
+    return allocateChunkOnDemand(this, BLOCK_GROUP_FLAG.DATA);
   }
 
   /** By mount option, or since an abort. */

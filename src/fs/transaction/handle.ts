@@ -4,11 +4,13 @@ import { Completed, DONE, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import { TREE_ID } from '../format/key.ts';
+import type { BlockGroup } from '../space/block-group.ts';
 import type { Tree, TreeChange } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
+import { allocateChunkOnDemand } from './chunk-allocation.ts';
 import { commitTransaction } from './commit.ts';
 import type { FsInfo } from './fs-info.ts';
-import { DELAYED_REFERENCES, TRANSACTION } from './shared-state.ts';
+import { DELAYED_REFERENCES, READ_ONLY, TRANSACTION } from './shared-state.ts';
 import { Transaction } from './transaction.ts';
 
 /** Levels that a single item change may copy or split, twice each. */
@@ -25,6 +27,8 @@ export class TransactionHandle implements TreeChange {
   readonly isExternal: boolean;
   /** Of metadata space, until the end. */
   readonly promised: ByteCount;
+  /** Groups that the handle made and whose items are in no tree yet; null when it made none. */
+  newGroups: BlockGroup[] | null = null;
   isOpen = true;
 
   constructor(fs: FsInfo, transaction: Transaction, isExternal: boolean, promised: ByteCount) {
@@ -103,7 +107,8 @@ export interface StartOptions {
 const DEFAULT_OPTIONS: StartOptions = {};
 
 /**
- * Enters the running transaction, or starts one. Waits while a commit lets nobody in; commits once to regain space.
+ * Enters the running transaction, or starts one. Waits while a commit lets nobody in. Without metadata space to promise,
+ * allocates chunks while there is room for any, and commits once to regain space.
  * Throws EROFS when read-only, ENOSPC when metadata space is short. The caller holds no tree lock and no other handle.
  */
 export function startTransaction(fs: FsInfo, options: StartOptions = DEFAULT_OPTIONS): Task<TransactionHandle> {
@@ -121,6 +126,7 @@ function* startWhenPossible(fs: FsInfo, options: StartOptions): Task<Transaction
     const handle = tryStart(fs, options);
     if (handle !== null) return handle;
     if (!isOpenTo(fs, options)) yield* fs.transactionQueue.wait();
+    else if (yield* allocateChunkOnDemand(fs, BLOCK_GROUP_FLAG.METADATA)) continue;
     else if (mayCommit) {
       // What running and committing transactions freed can be had only after their commit.
       mayCommit = false;
@@ -131,6 +137,21 @@ function* startWhenPossible(fs: FsInfo, options: StartOptions): Task<Transaction
     } else throw new FsError('ENOSPC', 'reservation of metadata space: none is left');
   }
 }
+
+/**
+ * Enters the running transaction, or starts one, as a mere joiner: also while a commit waits for other writers, and with
+ * no promise of space. Throws EROFS. The caller holds no other handle.
+ */
+export function* joinTransaction(fs: FsInfo): Task<TransactionHandle> {
+  for (;;) {
+    throwIfReadOnly(fs);
+    fs.world.touch(TRANSACTION, 'read');
+    if (isOpenTo(fs, JOINING)) return enterTransaction(fs, false, 0);
+    yield* fs.transactionQueue.wait();
+  }
+}
+
+const JOINING: StartOptions = { joins: true };
 
 /** Null when the transaction takes nobody in now, or there is no metadata space to promise. */
 function tryStart(fs: FsInfo, options: StartOptions): TransactionHandle | null {
@@ -195,6 +216,7 @@ export function leaveTransaction(handle: TransactionHandle): void {
 }
 
 export function throwIfReadOnly(fs: FsInfo): void {
+  fs.world.touch(READ_ONLY, 'read');
   if (!fs.isReadOnly) return;
   const reason = fs.aborted === null ? 'it was mounted so' : `aborted with ${fs.aborted} at ${fs.abortedWhere}`;
   throw new FsError('EROFS', `the file system is read-only: ${reason}`);

@@ -7,7 +7,6 @@ import { deleteChecksums } from './checksums.ts';
 import type { DataOwner, DelayedHead } from './delayed-references.ts';
 import { changeExtent, insertExtent } from './extent-references.ts';
 import { applyFreeSpaceChanges, type FreeSpaceChange, noteFreeSpaceChange } from './free-space-tree.ts';
-import type { FsInfo } from './fs-info.ts';
 import type { TransactionHandle } from './handle.ts';
 import { DELAYED_REFERENCES } from './shared-state.ts';
 
@@ -104,9 +103,4 @@ function pin(handle: TransactionHandle, head: DelayedHead): void {
   const { fs, transaction } = handle;
   if (fs.mutations.has('skip-unpin-wait')) fs.space.unpin(head.logical, head.length);
   else transaction.pin(head.logical, head.length);
-}
-
-/** Frees what the transaction pinned, now that no durable superblock leads to it any more. */
-export function unpinExtents(fs: FsInfo, pinned: readonly Range[]): void {
-  for (const { start, length } of pinned) fs.space.unpin(start, length);
 }

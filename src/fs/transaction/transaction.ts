@@ -1,8 +1,10 @@
 import { assert } from '../../base/assert.ts';
 import type { Range } from '../../base/range.ts';
 import type { Generation, LogicalAddress } from '../../base/units.ts';
+import type { BlockGroup } from '../space/block-group.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
+import type { DeviceRange } from '../volume/device.ts';
 import { DelayedReferences } from './delayed-references.ts';
 
 /** The kernel's states. Who may enter: `running` all; `commit-start` those that join; later ones nobody. */
@@ -30,6 +32,14 @@ export class Transaction {
   readonly delayedReferences = new DelayedReferences();
   /** Freed by this transaction; allocatable after its end (R1). */
   readonly pinned: Range[] = [];
+  /** Removed groups whose space is discarded once the transaction is durable: frozen, each with a reference. */
+  readonly deletedGroups: BlockGroup[] = [];
+  /** Of removed chunks: unallocated once the commit roots are this transaction's. */
+  readonly freedDeviceRanges: DeviceRange[] = [];
+  /** Its roots have become the commit roots. */
+  hasCommitRoots = false;
+  /** The commit writes block group items already: who wants to set a group read-only waits for the next transaction. */
+  writesGroupItems = false;
   private dirtyBlocks: TreeBlock[] = [];
   private movedRoots: Tree[] = [];
 
@@ -80,7 +90,8 @@ export class Transaction {
       this.dirtyBlocks.length === 0 &&
       this.delayedReferences.size === 0 &&
       this.movedRoots.length === 0 &&
-      this.pinned.length === 0
+      this.pinned.length === 0 &&
+      this.deletedGroups.length === 0
     );
   }
 

@@ -15,6 +15,8 @@ import {
   treeBlockChecksum,
   treeBlockLayoutProblem,
 } from '../format/tree-block.ts';
+import { countMirrorError, firstMirror, isMirrorMissing } from '../volume/logical-read.ts';
+import { MirrorTrial, type ReadState, repairCopies } from '../volume/read-decisions.ts';
 import { mirrorCount, readMirror } from '../volume/volume.ts';
 import type { Tree, TreeHost } from './tree.ts';
 import type { TreeBlock } from './tree-block.ts';
@@ -32,8 +34,9 @@ function expectedOwner(tree: { readonly id: number }): number | null {
 }
 
 /**
- * Reads a block into the cache, copy after copy until one is good. Throws EIO that says what was wrong with each copy,
- * in btrfs' own words. When another task read or allocated the block meanwhile, that content is used.
+ * Reads a block into the cache, copy after copy until one is good; what was bad is repaired from it. Throws EIO that
+ * says what was wrong with each copy, in btrfs' own words. When another task read or allocated the block meanwhile,
+ * that content is used.
  */
 export function* readTreeBlock(
   fs: TreeHost,
@@ -45,26 +48,58 @@ export function* readTreeBlock(
   yield* fs.world.point('tree-block-read');
   const already = fs.blocks.find(address);
   if (already !== null) return already;
-  const expected: ExpectedBlock = { generation, level, owner: expectedOwner(tree) };
   const copies = address % SECTOR_SIZE === 0 ? mirrorCount(fs, address) : 0;
+  if (copies === 0) {
+    const reason = address % SECTOR_SIZE === 0 ? `no chunk maps logical ${address}` : 'unaligned address';
+    throw new FsError('EIO', `tree block ${address} of tree ${tree.id}: ${reason}`);
+  }
+  const expected: ExpectedBlock = { generation, level, owner: expectedOwner(tree) };
+  const trial = new MirrorTrial(copies, firstMirror(fs, address));
   const problems: string[] = [];
-  for (let mirror = 0; mirror < copies; mirror++) {
+  for (;;) {
+    const { mirror } = trial;
     const result = yield* readMirror(fs, address, fs.nodeSize, mirror, tree.purpose);
     const meanwhile = fs.blocks.find(address);
     if (meanwhile !== null) return meanwhile;
-    if (result.error !== null) {
-      problems.push(`read error ${result.error} on logical ${address} mirror ${mirror + 1}`);
-      continue;
-    }
-    const view = VERIFIED.get(result.bytes) ?? viewOf(result.bytes);
+    const bytes = result.error === null ? result.bytes : null;
+    const isMissing = bytes === null && isMirrorMissing(fs, address, fs.nodeSize, mirror);
     const problem =
-      blockProblem(fs, result.bytes, view, address, expected, mirror + 1) ?? layoutProblem(result.bytes, view, tree.id);
-    if (problem === null) return fs.blocks.initialise(address, result.bytes, view);
-    problems.push(problem);
+      bytes === null
+        ? `read error ${result.error} on logical ${address} mirror ${mirror + 1}`
+        : contentProblem(fs, tree, bytes, address, expected, mirror);
+    const content: ReadState['content'] | null = bytes === null ? null : problem === null ? 'good' : 'bad';
+    const decision = trial.decide(fs, isMissing, content);
+    if (bytes !== null && decision === 'use') return fs.blocks.initialise(address, bytes, viewFor(bytes));
+    if (bytes !== null && decision === 'use-and-repair') {
+      yield* repairCopies(fs, address, bytes, trial.failed, tree.purpose);
+      return fs.blocks.find(address) ?? fs.blocks.initialise(address, bytes, viewFor(bytes));
+    }
+    problems.push(problem ?? '');
+    if (decision === 'fail-EIO') break;
+    trial.next(isMissing);
   }
-  if (copies === 0)
-    problems.push(address % SECTOR_SIZE === 0 ? `no chunk maps logical ${address}` : 'unaligned address');
   throw new FsError('EIO', `tree block ${address} of tree ${tree.id}: ${problems.join('; ')}`);
+}
+
+/** What is wrong with the bytes of one copy, which is counted against its device; null when all is well. */
+function contentProblem(
+  fs: TreeHost,
+  tree: Pick<Tree, 'id'>,
+  bytes: Uint8Array,
+  address: LogicalAddress,
+  expected: ExpectedBlock,
+  mirror: number,
+): string | null {
+  const view = viewFor(bytes);
+  const problem = blockProblem(fs, bytes, view, address, expected, mirror + 1) ?? layoutProblem(bytes, view, tree.id);
+  if (problem === null) return null;
+  const kind = problem.startsWith('parent transid') ? 'generation' : 'corruption';
+  countMirrorError(fs, address, fs.nodeSize, mirror, kind);
+  return problem;
+}
+
+function viewFor(bytes: Uint8Array): DataView {
+  return VERIFIED.get(bytes) ?? viewOf(bytes);
 }
 
 /** Blocks whose checksum and layout were found good once stay so: nobody changes bytes that a device handed out. */

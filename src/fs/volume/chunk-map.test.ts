@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest';
-import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
-import { ChunkMap, copiesOf, mapToStripe } from './chunk-map.ts';
+import { KIB } from '../../base/units.ts';
+import { ChunkMap } from './chunk-map.ts';
+import { Device } from './device.ts';
 
-const chunk = (logical: number, length: number, flags = 0, stripes = [{ device: 1, physical: logical + 7000 }]) => ({
+const DEVICE = new Device(1, null, new Uint8Array(16), 0, 0);
+
+const chunk = (logical: number, length: number) => ({
   logical,
   length,
-  flags,
-  stripeLength: 65536,
-  stripes,
+  flags: 0,
+  stripeLength: 64 * KIB,
+  stripes: [{ device: DEVICE, physical: logical + 7000 }],
 });
 
 test('an address is found in the chunk that covers it, and nowhere between chunks', () => {
@@ -37,15 +40,4 @@ test('chunks that would overlap are refused', () => {
   map.insert(chunk(1000, 500));
   expect(() => map.insert(chunk(1499, 10))).toThrow(/never overlap/);
   expect(() => map.insert(chunk(900, 101))).toThrow(/never overlap/);
-});
-
-test('DUP keeps two copies, single one; each maps to its own place', () => {
-  const dup = chunk(1000, 500, BLOCK_GROUP_FLAG.METADATA | BLOCK_GROUP_FLAG.DUP, [
-    { device: 1, physical: 10_000 },
-    { device: 1, physical: 20_000 },
-  ]);
-  expect(copiesOf(dup)).toBe(2);
-  expect(copiesOf(chunk(0, 10))).toBe(1);
-  expect(mapToStripe(dup, 1100, 50, 1)).toEqual({ device: 1, physical: 20_100, length: 50 });
-  expect(() => mapToStripe(dup, 1490, 20, 0)).toThrow(/stays inside/);
 });

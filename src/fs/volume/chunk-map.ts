@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.ts';
-import type { ByteCount, DeviceId, LogicalAddress, PhysicalAddress } from '../../base/units.ts';
-import { BLOCK_GROUP_FLAG, BLOCK_GROUP_PROFILE_MASK } from '../format/block-group.ts';
+import type { ByteCount, LogicalAddress, PhysicalAddress } from '../../base/units.ts';
+import type { Device } from './device.ts';
 
-/** Where one copy (or, with striping, one column) of a chunk lies. */
+/** Where one copy (or, with striping, one column) of a chunk lies. A device replace gives it another device. */
 export interface Stripe {
-  readonly device: DeviceId;
+  device: Device;
   readonly physical: PhysicalAddress;
 }
 
@@ -18,18 +18,6 @@ export interface Chunk {
   readonly stripes: readonly Stripe[];
 }
 
-/** One device range that holds (a copy of) a logical range. */
-export interface Mapping {
-  readonly device: DeviceId;
-  readonly physical: PhysicalAddress;
-  readonly length: ByteCount;
-}
-
-/** Profiles whose stripes are all full copies: single, DUP, RAID1 and its kin. Striped profiles come with their issue. */
-const COPY_PROFILES_MASK =
-  BLOCK_GROUP_FLAG.RAID1 | BLOCK_GROUP_FLAG.DUP | BLOCK_GROUP_FLAG.RAID1C3 | BLOCK_GROUP_FLAG.RAID1C4;
-const STRIPED_PROFILES_MASK = BLOCK_GROUP_PROFILE_MASK - COPY_PROFILES_MASK;
-
 /** Chunks by logical address. Chunks never overlap. */
 export class ChunkMap {
   private readonly chunks: Chunk[] = [];
@@ -39,9 +27,11 @@ export class ChunkMap {
     const index = this.indexAfter(chunk.logical);
     const previous = this.chunks[index - 1];
     const next = this.chunks[index];
-    if (previous)
-      assert(previous.logical + previous.length <= chunk.logical, 'chunks never overlap', { previous, chunk });
-    if (next) assert(chunk.logical + chunk.length <= next.logical, 'chunks never overlap', { next, chunk });
+    const { logical, length } = chunk;
+    if (previous) {
+      assert(endOf(previous) <= logical, 'chunks never overlap', { previous: previous.logical, logical, length });
+    }
+    if (next) assert(endOf(chunk) <= next.logical, 'chunks never overlap', { next: next.logical, logical, length });
     this.chunks.splice(index, 0, chunk);
     this.last = null;
   }
@@ -56,9 +46,9 @@ export class ChunkMap {
   /** The chunk that holds `logical`, or null where nothing is mapped. */
   find(logical: LogicalAddress): Chunk | null {
     const last = this.last;
-    if (last !== null && logical >= last.logical && logical < last.logical + last.length) return last;
+    if (last !== null && logical >= last.logical && logical < endOf(last)) return last;
     const chunk = this.chunks[this.indexAfter(logical) - 1];
-    if (chunk === undefined || logical >= chunk.logical + chunk.length) return null;
+    if (chunk === undefined || logical >= endOf(chunk)) return null;
     this.last = chunk;
     return chunk;
   }
@@ -81,28 +71,7 @@ export class ChunkMap {
   }
 }
 
-/** True where every stripe of the chunk is a full copy. */
-export function isCopyProfile(flags: number): boolean {
-  return (flags & STRIPED_PROFILES_MASK) === 0;
-}
-
-/** How many copies of each byte the chunk keeps. */
-export function copiesOf(chunk: Chunk): number {
-  return (chunk.flags & COPY_PROFILES_MASK) !== 0 ? chunk.stripes.length : 1;
-}
-
-/**
- * How many copies of a write may fail without the write failing: what the profile can lose of its devices. None of DUP,
- * whose copies lie on one device: Linux aborts the transaction there too.
- */
-export function failedCopiesTolerated(chunk: Chunk): number {
-  return (chunk.flags & BLOCK_GROUP_FLAG.DUP) !== 0 ? 0 : copiesOf(chunk) - 1;
-}
-
-/** The device range that holds copy `mirror` (from 0) of a range that lies inside the chunk. */
-export function mapToStripe(chunk: Chunk, logical: LogicalAddress, length: ByteCount, mirror: number): Mapping {
-  const offset = logical - chunk.logical;
-  assert(offset >= 0 && offset + length <= chunk.length, 'an I/O stays inside its chunk', { chunk, logical, length });
-  const stripe = chunk.stripes[mirror]!;
-  return { device: stripe.device, physical: stripe.physical + offset, length };
+/** The first address after the chunk. */
+export function endOf(chunk: Pick<Chunk, 'logical' | 'length'>): LogicalAddress {
+  return chunk.logical + chunk.length;
 }

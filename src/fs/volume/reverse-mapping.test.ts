@@ -2,8 +2,12 @@ import { expect, test } from 'vitest';
 import { GIB, KIB, MIB } from '../../base/units.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import { SUPERBLOCK_OFFSETS } from '../format/superblock.ts';
-import { type Chunk, ChunkMap, mapToStripe } from './chunk-map.ts';
+import { type Chunk, ChunkMap } from './chunk-map.ts';
+import { Device } from './device.ts';
 import { logicalAddressesIn, logicalAddressesOf } from './reverse-mapping.ts';
+import { piecesOf } from './stripe-mapping.ts';
+
+const DEVICES = [1, 2, 3, 4, 5].map((id) => new Device(id, null, new Uint8Array(16), 0, 0));
 
 function chunk(profile: number, length: number, physicals: readonly number[]): Chunk {
   return {
@@ -11,7 +15,7 @@ function chunk(profile: number, length: number, physicals: readonly number[]): C
     length,
     flags: BLOCK_GROUP_FLAG.DATA | profile,
     stripeLength: 64 * KIB,
-    stripes: physicals.map((physical, index) => ({ device: index + 1, physical })),
+    stripes: physicals.map((physical, index) => ({ device: DEVICES[index]!, physical })),
   };
 }
 
@@ -52,8 +56,8 @@ test('only the named device counts', () => {
   const raid1 = chunk(BLOCK_GROUP_FLAG.RAID1, 64 * MIB, [64 * MIB, 96 * MIB]);
   const both = [4 * GIB + 36 * MIB, 4 * GIB + 4 * MIB];
   expect(logicalAddressesIn(raid1, 100 * MIB).addresses).toEqual(both);
-  expect(logicalAddressesIn(raid1, 100 * MIB, 2).addresses).toEqual([both[1]]);
-  expect(logicalAddressesOf(mapOf(raid1), 100 * MIB, 3)).toEqual([]);
+  expect(logicalAddressesIn(raid1, 100 * MIB, DEVICES[1]!).addresses).toEqual([both[1]]);
+  expect(logicalAddressesOf(mapOf(raid1), 100 * MIB, DEVICES[2]!)).toEqual([]);
 });
 
 test.each([
@@ -86,8 +90,8 @@ test('what a chunk maps to a device maps back', () => {
   const mirrored = chunk(BLOCK_GROUP_FLAG.RAID1C3, 64 * MIB, [MIB, 256 * MIB, 512 * MIB]);
   for (const at of [0, 4 * KIB, 64 * KIB, 64 * MIB - 4 * KIB]) {
     for (const copy of [0, 1, 2]) {
-      const { device, physical } = mapToStripe(mirrored, 4 * GIB + at, 4 * KIB, copy);
-      expect(logicalAddressesIn(mirrored, physical, device).addresses).toEqual([4 * GIB + at]);
+      const { stripe, physical } = piecesOf(mirrored, 4 * GIB + at, 4 * KIB, copy)[0]!;
+      expect(logicalAddressesIn(mirrored, physical, stripe.device).addresses).toEqual([4 * GIB + at]);
     }
   }
 });

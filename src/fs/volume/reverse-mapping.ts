@@ -1,6 +1,8 @@
-import type { ByteCount, DeviceId, LogicalAddress, PhysicalAddress } from '../../base/units.ts';
+import type { ByteCount, LogicalAddress, PhysicalAddress } from '../../base/units.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import type { Chunk, ChunkMap } from './chunk-map.ts';
+import type { Device } from './device.ts';
+import { dataStripesOf, deviceExtentLength } from './profiles.ts';
 
 /** The logical addresses of one chunk that a device address stands for. */
 export interface ReverseMapping {
@@ -19,10 +21,11 @@ export interface ReverseMapping {
 export function logicalAddressesIn(
   chunk: Chunk,
   physical: PhysicalAddress,
-  device: DeviceId | null = null,
-  stripeSize: ByteCount = stripeSizeOf(chunk),
+  device: Device | null = null,
+  stripeSize: ByteCount = deviceExtentLength(chunk),
 ): ReverseMapping {
-  const stripeLength = chunk.stripeLength * (isParityProfile(chunk) ? dataStripesOf(chunk) : 1);
+  const stripeLength =
+    chunk.stripeLength * (isParityProfile(chunk) ? dataStripesOf(chunk.flags, chunk.stripes.length) : 1);
   const addresses: LogicalAddress[] = [];
   for (const [index, stripe] of chunk.stripes.entries()) {
     const offset = physical - stripe.physical;
@@ -39,7 +42,7 @@ export function logicalAddressesIn(
 export function logicalAddressesOf(
   chunks: ChunkMap,
   physical: PhysicalAddress,
-  device: DeviceId | null = null,
+  device: Device | null = null,
 ): readonly ReverseMapping[] {
   return chunks
     .all()
@@ -47,22 +50,8 @@ export function logicalAddressesOf(
     .filter(({ addresses }) => addresses.length > 0);
 }
 
-/** How many bytes of a device each stripe of the chunk takes. */
-export function stripeSizeOf(chunk: Chunk): ByteCount {
-  return chunk.length / dataStripesOf(chunk);
-}
-
 /** Every second stripe of RAID10 is the copy of the one before it. */
 const RAID10_COPIES = 2;
-
-/** Of how many stripes a row holds data of its own, rather than copies or parity. */
-function dataStripesOf({ flags, stripes }: Chunk): number {
-  if ((flags & BLOCK_GROUP_FLAG.RAID0) !== 0) return stripes.length;
-  if ((flags & BLOCK_GROUP_FLAG.RAID10) !== 0) return stripes.length / RAID10_COPIES;
-  if ((flags & BLOCK_GROUP_FLAG.RAID5) !== 0) return stripes.length - 1;
-  if ((flags & BLOCK_GROUP_FLAG.RAID6) !== 0) return stripes.length - 2;
-  return 1;
-}
 
 function stripeNumber({ flags, stripes }: Chunk, row: number, index: number): number {
   if ((flags & BLOCK_GROUP_FLAG.RAID0) !== 0) return row * stripes.length + index;

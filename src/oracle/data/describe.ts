@@ -100,6 +100,7 @@ function expectation(part: Unexplained, background: Background): string {
 }
 
 function showChange(change: Change): string {
+  if (change.kind === 'fallocate') return `no bytes of ${nameOf(change.call)} (fallocate)`;
   if (change.kind === 'truncate') return `zeroes of ${nameOf(change.call)} (truncate to ${change.start})`;
   const range = showRange({ start: change.start, length: change.end - change.start });
   return `data of ${nameOf(change.call)} (write ${range}${change.isOptional ? ', which may not have happened' : ''})`;

@@ -48,7 +48,7 @@ export function findUnexplained(
   const end = offset + bytes.length;
   const seen: Change[] = [];
   for (const change of changes) {
-    if (change.start >= end || change.end <= offset) continue;
+    if (change.start >= end || change.end <= offset || change.kind === 'fallocate') continue;
     if (reader === null || !precedes(reader, change.call)) seen.push(change);
   }
   if (seen.length === 0) {

@@ -13,11 +13,20 @@ export interface FileHistory {
   readonly initial: Uint8Array | null;
   readonly changes: Change[];
   readonly reads: Call[];
+  /** Damage to a copy of its data, on purpose. */
+  readonly damages: Damage[];
 }
 
-/** Something that may have changed bytes or size. */
+/** A range of which one copy on disk was turned into its complement. */
+export interface Damage {
+  readonly call: Call;
+  readonly start: FileOffset;
+  readonly end: FileOffset;
+}
+
+/** Something that may have changed bytes or size; a fallocate changes the size alone, for what it allocates reads as zeros. */
 export interface Change {
-  readonly kind: 'write' | 'truncate';
+  readonly kind: 'write' | 'truncate' | 'fallocate';
   readonly call: Call;
   /** Half-open; a truncate changes everything from its size on. An append's are not known before it is placed. */
   readonly start: FileOffset;
@@ -42,21 +51,24 @@ export function fileHistories(
 ): FileHistory[] {
   const histories = new Map<Identity, FileHistory>();
   for (const call of calls) {
-    if (call.kind !== 'read' && call.kind !== 'write' && call.kind !== 'truncate') continue;
+    if (!ABOUT_BYTES.has(call.kind)) continue;
     if ((call.kind === 'read' && !call.succeeded) || foundNothing(call)) continue;
     const identities = identitiesOf(call, calls, namespace);
     for (const identity of identities) {
       let history = histories.get(identity);
       if (history === undefined) {
-        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [] };
+        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [], damages: [] };
         histories.set(identity, history);
       }
       if (call.kind === 'read') history.reads.push(call);
+      else if (call.kind === 'corrupt') addDamage(history.damages, call);
       else addChanges(history.changes, call, identities.size > 1 || faults.mayHaveFailed);
     }
   }
   return [...histories.values()];
 }
+
+const ABOUT_BYTES = new Set(['read', 'write', 'truncate', 'fallocate', 'corrupt']);
 
 /** It failed before it got to any file. */
 function foundNothing(call: Call): boolean {
@@ -102,6 +114,13 @@ function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {
   }
   const length = numberArgument(call, 'length') ?? 0;
   const offset = numberArgument(call, 'offset');
+  if (call.kind === 'fallocate') {
+    const start = offset ?? 0;
+    const range = { start, end: start + length };
+    if (call.record.args['keepSize'] === true) return;
+    changes.push({ kind: 'fallocate', call, ...range, isAppend: false, isOptional, isDirect: false, bytes: NO_BYTES });
+    return;
+  }
   const isAppend = offset === null || call.record.args['append'] === true;
   const start = isAppend ? 0 : offset;
   const bytes = contentOf(call, start, length);
@@ -111,6 +130,11 @@ function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {
   if (written < length && !isAppend) {
     changes.push(writeOf(call, start + written, bytes.subarray(written), false, true));
   }
+}
+
+function addDamage(damages: Damage[], call: Call): void {
+  const start = numberArgument(call, 'offset') ?? 0;
+  damages.push({ call, start, end: start + (numberArgument(call, 'length') ?? 0) });
 }
 
 function writeOf(call: Call, start: FileOffset, bytes: Uint8Array, isAppend: boolean, isOptional: boolean): Change {

@@ -31,8 +31,41 @@ export type Situation =
   /** Beyond 2^63 − 1. */
   | 'past-maximum'
   | 'name-too-long'
+  /** A range of broken sectors where only whole ones do. */
+  | 'unaligned-range'
+  /** Resize: less than a device must have, or more than the disk has. */
+  | 'size-too-small'
+  | 'size-too-large'
   /** The devices may be full: what the run wrote comes near what they hold. */
   | 'may-be-full'
+  /** No device has this id, or the one that has it is missing. */
+  | 'no-such-device'
+  /** No device is missing. */
+  | 'none-missing'
+  /** The disk that is to come in is a member already. */
+  | 'is-member'
+  /** The disk that is to come in is smaller than it must be. */
+  | 'too-small'
+  /** The profiles need the device, or some chunk lies on what would go. */
+  | 'device-needed'
+  /** What excludes it is under way. */
+  | 'in-progress'
+  /** Nothing is under way that could be cancelled. */
+  | 'none-running'
+  /** Somebody cancelled it, or made the file system read-only. */
+  | 'cancelled'
+  /** Mounted read-only, or made so. */
+  | 'read-only'
+  /** Files were open, or something was at work. */
+  | 'in-use'
+  /** A member has no disk. */
+  | 'device-missing'
+  /** A copy of the data was damaged. */
+  | 'corrupted'
+  /** Nothing can be had at this place of the file. */
+  | 'no-copy'
+  /** The devices have nothing to offer there, or no range is given. */
+  | 'empty-range'
   /** A rule made something fail. */
   | 'fault'
   /** The transaction was aborted. */
@@ -55,7 +88,7 @@ const TROUBLE: Contract = {
 /** What is true of operations that change the file system. */
 const CHANGING: Contract = {
   ...TROUBLE,
-  EROFS: ['fault', 'aborted'],
+  EROFS: ['read-only', 'fault', 'aborted'],
   ECANCELED: ['aborted'],
   ENOSPC: ['may-be-full', 'fault', 'aborted'],
   EDQUOT: ['fault'],
@@ -71,6 +104,56 @@ const BY_FILE: Contract = { ...BY_PATH, EBADF: ['bad-handle'], EISDIR: ['is-dire
 
 const MAKING: Contract = { ...CHANGING, ...BY_PATH, EEXIST: ['exists'] };
 
+/** What all that changes the set of devices has in common. */
+const CHANGING_DEVICES: Contract = { ...CHANGING, EINPROGRESS: ['in-progress'], EBUSY: ['in-progress'] };
+
+/**
+ * What administrators do. Never: EINVAL of a scrub or of a cleaner, for they are asked nothing that could be wrong;
+ * EEXIST and ENOENT of anything that finds its own keys twice, or not at all.
+ * Sources: the ioctl pages of btrfs-progs, and what Linux returns for each.
+ */
+const ADMINISTRATION: Readonly<Record<string, Contract>> = {
+  clean: CHANGING,
+  scrub: {
+    ...TROUBLE,
+    ENODEV: ['no-such-device', 'fault', 'aborted'],
+    EINPROGRESS: ['in-progress'],
+    ECANCELED: ['cancelled', 'aborted'],
+    EROFS: ['read-only', 'fault', 'aborted'],
+    ENOSPC: ['may-be-full', 'fault', 'aborted'],
+  },
+  'scrub-cancel': { ENOTCONN: ['none-running'] },
+  replace: {
+    ...CHANGING_DEVICES,
+    ENOENT: ['no-such-device'],
+    ENODEV: ['no-such-device', 'fault', 'aborted'],
+    EINVAL: ['too-small'],
+    EEXIST: ['is-member'],
+    ECANCELED: ['cancelled', 'aborted'],
+  },
+  'replace-cancel': { ...CHANGING, ENOTCONN: ['none-running'] },
+  'device-add': { ...CHANGING_DEVICES, EEXIST: ['is-member'], EINVAL: ['too-small'] },
+  'device-remove': {
+    ...CHANGING_DEVICES,
+    ENODEV: ['no-such-device', 'fault', 'aborted'],
+    ENOENT: ['no-such-device', 'none-missing'],
+    EINVAL: ['device-needed'],
+    EPERM: ['device-needed'],
+    EOPNOTSUPP: ['device-needed'],
+  },
+  'device-resize': {
+    ...CHANGING_DEVICES,
+    ENODEV: ['no-such-device', 'fault', 'aborted'],
+    EINVAL: ['unaligned-range', 'size-too-small'],
+    EFBIG: ['size-too-large'],
+    EOPNOTSUPP: ['device-needed'],
+    EPERM: ['in-progress'],
+    ETXTBSY: ['in-progress'],
+  },
+  trim: { ...CHANGING, EINVAL: ['empty-range'], EOPNOTSUPP: ['fault'] },
+  reconfigure: { ...CHANGING, EBUSY: ['in-use'], EINVAL: ['aborted'], EACCES: ['device-missing'] },
+};
+
 /**
  * Anything not listed is never allowed: no file operation can return EEXIST, whatever went wrong.
  * Sources: the Linux manual pages of each call; what btrfs adds to them is ENOSPC on every change and EROFS after an
@@ -79,7 +162,7 @@ const MAKING: Contract = { ...CHANGING, ...BY_PATH, EEXIST: ['exists'] };
 export const CONTRACTS: Readonly<Record<string, Contract>> = {
   mkdir: MAKING,
   create: MAKING,
-  open: { ...TROUBLE, ...BY_PATH, EISDIR: ['is-directory'], EROFS: ['aborted'] },
+  open: { ...TROUBLE, ...BY_PATH, EISDIR: ['is-directory'], EROFS: ['read-only', 'aborted'] },
   close: { ...CHANGING, EBADF: ['bad-handle'] },
   unlink: { ...CHANGING, ...BY_PATH, EISDIR: ['is-directory'], EPERM: ['is-directory'] },
   rmdir: { ...CHANGING, ...BY_PATH, ENOTDIR: ['parent-is-file', 'is-file'], ENOTEMPTY: ['has-entries'] },
@@ -96,10 +179,30 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
   write: {
     ...CHANGING,
     ...BY_FILE,
+    EIO: ['fault', 'aborted', 'corrupted'],
     EINVAL: ['unaligned-direct', 'negative-argument', 'past-maximum'],
     EFBIG: ['past-maximum'],
   },
-  read: { ...TROUBLE, ...BY_FILE, EINVAL: ['unaligned-direct', 'negative-argument', 'past-maximum'] },
+  fallocate: {
+    ...CHANGING,
+    ...BY_FILE,
+    EINVAL: ['negative-argument', 'empty-range', 'unaligned-range'],
+    EFBIG: ['past-maximum'],
+  },
+  corrupt: {
+    ...TROUBLE,
+    ...BY_FILE,
+    EINVAL: ['no-copy'],
+    ENODATA: ['no-copy'],
+    ENODEV: ['no-copy', 'fault'],
+    EOPNOTSUPP: ['no-copy'],
+  },
+  read: {
+    ...TROUBLE,
+    ...BY_FILE,
+    EIO: ['fault', 'aborted', 'corrupted'],
+    EINVAL: ['unaligned-direct', 'negative-argument', 'past-maximum'],
+  },
   fsync: { ...CHANGING, ...BY_FILE },
   fdatasync: { ...CHANGING, ...BY_FILE },
   fiemap: {
@@ -107,11 +210,13 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
     ...BY_FILE,
     EOPNOTSUPP: ['is-directory'],
     ENOSPC: ['may-be-full', 'fault', 'aborted'],
-    EROFS: ['aborted'],
+    EROFS: ['read-only', 'aborted'],
   },
   sync: CHANGING,
   'drop-caches': { ...CHANGING, ...BY_FILE },
   remount: CHANGING,
+  ...ADMINISTRATION,
+  wipe: {},
   sleep: {},
   mark: {},
 };
@@ -135,6 +240,23 @@ export const SITUATION_TEXT: Readonly<Record<Situation, string>> = {
   'past-maximum': 'it passed the largest file size',
   'name-too-long': 'a name had more than 255 bytes',
   'may-be-full': 'the devices were nearly full',
+  'unaligned-range': 'the range was of broken sectors',
+  'size-too-small': 'the size was less than a device must have',
+  'size-too-large': 'the size was more than the device has',
+  'no-such-device': 'no device with a disk had this id',
+  'none-missing': 'no device was missing',
+  'is-member': 'the device was a member already',
+  'too-small': 'the new device was too small',
+  'device-needed': 'chunks or profiles needed the device',
+  'in-progress': 'something that excludes it was under way',
+  'none-running': 'nothing was running',
+  cancelled: 'it was cancelled',
+  'read-only': 'the file system was read-only',
+  'in-use': 'something was in use',
+  'device-missing': 'a device was missing',
+  corrupted: 'data was damaged on purpose',
+  'no-copy': 'the file had no such copy there',
+  'empty-range': 'the range was empty',
   fault: 'a fault was injected',
   aborted: 'the transaction was aborted',
 };

@@ -1,12 +1,22 @@
 import { readU64, viewOf } from '../../base/bytes.ts';
 import type { Errno } from '../../base/errno.ts';
-import type { RunRecord } from '../../record/run-record.ts';
 import { type Call, isDirect, numberArgument, openerOf, precedes, textArgument } from '../history/calls.ts';
 import type { Faults } from '../history/faults.ts';
 import type { Namespace, PathState } from '../history/namespace.ts';
 import type { ImageChunk } from '../image-contents.ts';
 import type { LawContext } from '../law.ts';
 import type { Situation } from './contracts.ts';
+import {
+  type DeviceEvidence,
+  mayBeCancelled,
+  mayBeInProgress,
+  mayBeInUse,
+  mayBeMember,
+  mayBeReadOnly,
+  mayBeTooSmall,
+  mayHaveNoneMissing,
+  mayLackDevice,
+} from './device-situations.ts';
 
 const FILE_SIZE_MAX = 2 ** 63 - 1;
 const NAME_BYTES_MAX = 255;
@@ -20,10 +30,11 @@ const TREE_BLOCKS_PER_CALL = 16;
 /** Tree blocks that are kept free for the commit. */
 const TREE_BLOCKS_KEPT = 64;
 
+/** Less than this a device of btrfs cannot have; engines on small disks take less. */
+const DEVICE_SIZE_MIN = 256 * 2 ** 20;
+
 /** Everything that situations are judged from. */
-export interface Evidence {
-  readonly record: RunRecord;
-  readonly calls: readonly Call[];
+export interface Evidence extends DeviceEvidence {
   readonly namespace: Namespace;
   readonly faults: Faults;
   readonly context: LawContext;
@@ -73,6 +84,41 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
       return [call.path, textArgument(call, 'to')].some((path) =>
         (path ?? '').split('/').some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX),
       );
+    case 'unaligned-range':
+      return ['offset', 'length', 'size'].some(
+        (name) => (numberArgument(call, name) ?? 0) % evidence.context.sectorSize !== 0,
+      );
+    case 'size-too-small':
+      return (numberArgument(call, 'size') ?? 0) < DEVICE_SIZE_MIN;
+    case 'size-too-large':
+      return isTooLarge(call, evidence);
+    case 'empty-range':
+      return numberArgument(call, 'length') === 0 || call.kind === 'trim';
+    case 'no-such-device':
+      return mayLackDevice(call, evidence);
+    case 'none-missing':
+      return mayHaveNoneMissing(call, evidence);
+    case 'is-member':
+      return mayBeMember(call, evidence);
+    case 'too-small':
+      return mayBeTooSmall(call, evidence);
+    case 'in-progress':
+      return mayBeInProgress(call, evidence);
+    case 'cancelled':
+      return mayBeCancelled(call, evidence);
+    case 'read-only':
+      return mayBeReadOnly(call, evidence);
+    case 'in-use':
+      return mayBeInUse(call, evidence);
+    case 'device-missing':
+      return evidence.initialDevices()?.isAnyMissing !== false;
+    // Which chunks lie where, what was open and what ran inside at that moment is not on record.
+    case 'device-needed':
+    case 'none-running':
+    case 'no-copy':
+      return true;
+    case 'corrupted':
+      return evidence.calls.some((other) => other.kind === 'corrupt' && other.started < call.ended);
     case 'may-be-full':
       return mayBeFull(evidence);
     case 'fault':
@@ -116,6 +162,12 @@ function isUnalignedDirect(call: Call, { context }: Evidence): boolean {
   return isDirect(call) && (offset % context.sectorSize !== 0 || length % context.sectorSize !== 0);
 }
 
+/** More than the smallest disk has: an id may have come to any disk. */
+function isTooLarge(call: Call, { record }: Evidence): boolean {
+  const size = numberArgument(call, 'size');
+  return size !== null && record.before.some((image) => size > image.size);
+}
+
 /**
  * An eighth of the devices, because chunks come in large pieces and freed space returns only with a commit; or all that
  * the chunks of before the run hold, where no new ones are made.
@@ -131,6 +183,7 @@ export function mayBeFull({ record, calls, chunks, context }: Evidence): boolean
   for (const call of calls) {
     // Both ends of a write lie in sectors that are written whole; a truncate zeroes the rest of one.
     if (call.kind === 'write') data += (numberArgument(call, 'length') ?? 0) + 2 * context.sectorSize;
+    else if (call.kind === 'fallocate') data += numberArgument(call, 'length') ?? 0;
     else if (call.kind === 'truncate') data += context.sectorSize;
   }
   if ((used + data + calls.length * METADATA_PER_CALL) * 8 >= total) return true;

@@ -147,11 +147,13 @@ export class KeptMaps {
 }
 
 /** `[0, 8192) at 1048576`, `[0, 4096) hole`, for people. */
-export function showMap(map: Pick<KeptMap, 'start' | 'length' | 'blockStart' | 'blockLength'>): string {
+export function showMap(
+  map: Pick<KeptMap, 'start' | 'length' | 'blockStart' | 'blockLength'> & { readonly isPrealloc?: boolean },
+): string {
   const range = `[${map.start}, ${map.start + map.length})`;
   if (map.blockStart === EXTENT_MAP_HOLE) return `${range} hole`;
   if (map.blockStart === EXTENT_MAP_INLINE) return `${range} inline`;
   if (map.blockStart === EXTENT_MAP_DELALLOC) return `${range} delayed allocation`;
   const block = map.blockLength === map.length ? '' : ` (${map.blockLength} bytes on disk)`;
-  return `${range} at ${map.blockStart}${block}`;
+  return `${range}${map.isPrealloc === true ? ' preallocated' : ''} at ${map.blockStart}${block}`;
 }

@@ -20,7 +20,10 @@ export function shapeFault(map: ExtentMapView, sectorSize: ByteCount): ShapeFaul
   if (!(start >= 0) || start + length > FILE_END_MAX) {
     return { fault: 'ends beyond 2^64 − 1', expected: 'a map that ends where files can end' };
   }
-  return map.blockStart >= 0 ? realFault(map, sectorSize) : null;
+  if (map.blockStart >= 0) return realFault(map, sectorSize);
+  return map.isPrealloc
+    ? { fault: 'is preallocated but has no address', expected: 'preallocated space with a place on disk' }
+    : null;
 }
 
 function realFault(map: ExtentMapView, sectorSize: ByteCount): ShapeFault | null {
@@ -36,6 +39,9 @@ function realFault(map: ExtentMapView, sectorSize: ByteCount): ShapeFault | null
   }
   if (map.isCompressed && !(blockLength > 0)) {
     return { fault: `has block length ${blockLength}`, expected: 'the size of the compressed extent' };
+  }
+  if (map.isCompressed && map.isPrealloc) {
+    return { fault: 'is both preallocated and compressed', expected: 'preallocated space without data' };
   }
   if (originalStart > start) {
     return {

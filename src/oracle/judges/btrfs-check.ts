@@ -8,6 +8,10 @@ const JUDGE = 'btrfs check';
 const DEFAULT_TIMEOUT_MS = 60_000;
 const SUPERBLOCK_AT = 65536;
 const GENERATION_AT = 72;
+const MAGIC_AT = 64;
+const MAGIC = Buffer.from('_BHRfS_M');
+/** Of the superblock's own device item. */
+const DEVID_AT = 201;
 
 /**
  * `btrfs check --readonly --check-data-csum`. Clean is exit code 0 and no line that warns. One device needs no rights;
@@ -19,16 +23,18 @@ export async function btrfsCheck(
 ): Promise<JudgeReport> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   if (images.length === 0) return notJudged(JUDGE, 'there is no image');
+  // The tool adds the target of a device replace to the sizes of the members, and complains: also about images by Linux.
+  const members = withSuperblock(images).filter((image) => !isReplaceTarget(image));
   let files: ImageFiles;
   try {
-    files = await writeImageFiles(images);
+    files = await writeImageFiles(members);
   } catch (error) {
     return notJudged(JUDGE, `the image could not be written out (${(error as Error).message})`);
   }
   try {
-    return images.length === 1
+    return members.length === 1
       ? await checkPath(files.paths[0]!, timeoutMs)
-      : await checkSeveral(files.paths, newestOf(images), timeoutMs);
+      : await checkSeveral(files.paths, newestOf(members), timeoutMs);
   } finally {
     await files.remove();
   }
@@ -42,13 +48,19 @@ export async function checkPath(path: string, timeoutMs = DEFAULT_TIMEOUT_MS): P
   return judgeOutput(result.exitCode, result.output);
 }
 
+/**
+ * For members, the tool looks at every block device of the host, those too that others attach and detach meanwhile. A
+ * member that it cannot read it misses in other words.
+ */
+const ELSEWHERE = /^ERROR: cannot scan \/dev\//;
+
 /** What the tool's words and exit code mean. */
 export function judgeOutput(exitCode: number, output: string): JudgeReport {
   if (/unrecognized option|invalid option|unknown token|^usage: btrfs/m.test(output)) {
     return notJudged(JUDGE, 'this version of btrfs-progs does not know the options needed', output);
   }
   const lines = output.split('\n').map((line) => line.trim());
-  const complaint = lines.find((line) => /\bwarning\b|^error\b/i.test(line));
+  const complaint = lines.find((line) => /\bwarning\b|^error\b/i.test(line) && !ELSEWHERE.test(line));
   if (exitCode === 0 && complaint === undefined)
     return { judge: JUDGE, verdict: 'clean', reason: 'no complaint', output };
   return { judge: JUDGE, verdict: 'faulty', reason: complaint ?? worstLine(lines, exitCode), output };
@@ -72,6 +84,19 @@ async function checkSeveral(paths: readonly string[], newest: number, timeoutMs:
   } finally {
     await loops.detach();
   }
+}
+
+/** Spares and former members are no part of a file system; where nothing is, all are judged. */
+export function withSuperblock(images: readonly DiskImage[]): readonly DiskImage[] {
+  const bearing = images.filter((image) => {
+    const magic = image.read(SUPERBLOCK_AT + MAGIC_AT, MAGIC.length);
+    return MAGIC.every((byte, at) => magic[at] === byte);
+  });
+  return bearing.length > 0 ? bearing : images;
+}
+
+function isReplaceTarget(image: DiskImage): boolean {
+  return image.read(SUPERBLOCK_AT + DEVID_AT, 8).every((byte) => byte === 0);
 }
 
 /** The tool trusts the superblock of the device it is given: give it the newest one. */

@@ -3,7 +3,7 @@ import { mkdtemp, open, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiskImage } from '../../record/image.ts';
-import { checkPath, newestOf } from './btrfs-check.ts';
+import { checkPath, newestOf, withSuperblock } from './btrfs-check.ts';
 import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, firstLine, type LoopDevices, loopsMissing, scanDevices } from './loop-devices.ts';
@@ -39,9 +39,10 @@ export async function kernelMount(
 ): Promise<JudgeReport> {
   const missing = await whyNot(images);
   if (missing !== null) return notJudged(JUDGE, missing);
+  const members = withSuperblock(images);
   let files: ImageFiles;
   try {
-    files = await writeImageFiles(images);
+    files = await writeImageFiles(members);
   } catch (error) {
     return notJudged(JUDGE, `the image could not be written out (${(error as Error).message})`);
   }
@@ -50,7 +51,7 @@ export async function kernelMount(
     if ('failed' in loops) return notJudged(JUDGE, loops.failed);
     let report: JudgeReport;
     try {
-      report = await judgeAttached(loops, expectedFiles, newestOf(images));
+      report = await judgeAttached(loops, expectedFiles, newestOf(members));
     } catch (error) {
       // Of the host, not of the image: what the image can cause is caught where it happens.
       report = notJudged(JUDGE, (error as Error).message);

@@ -11,9 +11,19 @@ import { FileTreeVisitor } from './file-tree.ts';
 import { checkFreeSpace, FreeSpaceVisitor } from './free-space-tree.ts';
 import { FILE_EXTENT_INLINE, FILE_EXTENT_SIZE, FIRST_FREE_OBJECTID, TREE, TYPE } from './layout.ts';
 import { checkLogTrees } from './log-tree.ts';
+import {
+  checkBlanks,
+  compareMembers,
+  complainAboutBlanks,
+  findMembers,
+  missingDevices,
+  presumedMembers,
+  readSuperblocks,
+} from './members.ts';
 import type { SubvolumeEntry } from './name-links.ts';
+import { checkReplace } from './replace-item.ts';
 import { checkRootReferences, type RootItem, RootTreeVisitor } from './root-tree.ts';
-import { checkSuperblock, readSuperblocks, type Superblock } from './superblock.ts';
+import { checkSuperblock, type Superblock } from './superblock.ts';
 import {
   chunkTreeOf,
   type ItemVisitor,
@@ -28,7 +38,7 @@ import { UuidTreeVisitor } from './uuid-tree.ts';
 export interface CheckOptions {
   /** Read all data that has checksums and compare. Default true. */
   readonly verifyData?: boolean;
-  /** Read every copy of every tree block, not only the first good one. Default true. */
+  /** Every copy of every tree block and of all data must be right; else one good one is enough. Default true. */
   readonly verifyCopies?: boolean;
   /**
    * The images are what a power cut left: mirrors and devices whose superblock lags behind are no fault, and the state
@@ -67,7 +77,8 @@ class ImageCheck {
 
   run(): StructureReport {
     const faults = this.#faults;
-    const supers = readSuperblocks(this.#images, { crashed: this.#crashed }, faults);
+    const options = { crashed: this.#crashed };
+    const { supers, blanks } = readSuperblocks(this.#images, options, faults);
     const newest = supers[0];
     if (newest === undefined) {
       if (this.#images.length === 0) faults.error('image', {}, 'no-image', 'no image was given');
@@ -75,11 +86,18 @@ class ImageCheck {
     }
     this.#super = newest;
     if (!checkSuperblock(newest, faults)) return faults.report(newest.generation);
-    this.#chunks = new ChunkMap(this.#devicesOf(supers));
+    this.#chunks = new ChunkMap(presumedMembers(supers, this.#images).images);
     this.#walker = new TreeWalker(newest, this.#chunks, this.#ledger, faults, { verifyCopies: this.#verifyCopies });
 
     const chunkTree = new ChunkTreeVisitor(newest, faults);
     const chunkTreeComplete = this.#readChunks(chunkTree);
+    const members = findMembers(supers, chunkTree.devices, this.#images, options, faults);
+    this.#chunks.devices = members.images;
+    compareMembers(members.target === null ? members.supers : [...members.supers, members.target], options, faults);
+    if (!this.#crashed) checkBlanks(this.#images, blanks, newest, faults);
+    if (chunkTreeComplete && missingDevices(members, chunkTree.devices).length > 0) {
+      complainAboutBlanks(this.#images, blanks, faults);
+    }
     this.#roots = new RootTreeVisitor(newest, faults);
     const rootTreeComplete = this.#note(this.#walker.walk(rootTreeOf(newest, this.#roots)));
     if (rootTreeComplete) this.#checkRequiredRoots();
@@ -95,7 +113,8 @@ class ImageCheck {
 
     const deviceTree = new DeviceTreeVisitor(faults);
     const deviceTreeComplete = this.#walkSystemTree(TREE.DEV, deviceTree);
-    const csums = new CsumTreeVisitor(this.#chunks, { verifyData: this.#verifyData }, faults);
+    const copies = { verifyCopies: this.#verifyCopies };
+    const csums = new CsumTreeVisitor(this.#chunks, { verifyData: this.#verifyData, ...copies }, faults);
     const csumsComplete = this.#walkSystemTree(TREE.CSUM, csums);
     const freeSpace = new FreeSpaceVisitor(faults);
     const freeSpaceComplete = this.#walkSystemTree(TREE.FREE_SPACE, freeSpace);
@@ -107,11 +126,14 @@ class ImageCheck {
       if (size === FILE_EXTENT_SIZE) files.countReference(block, slot, objectid, offset, at);
     }
     this.#walkFileTrees(files);
-    const options = { verifyCopies: this.#verifyCopies };
-    checkLogTrees(newest, this.#chunks, this.#ledger, options, faults);
+    checkLogTrees(newest, this.#chunks, this.#ledger, copies, faults);
 
     const volume = { sup: newest, images: this.#chunks.devices, chunks: this.#chunks, devices: chunkTree.devices };
-    checkVolume({ ...volume, extents: deviceTree.extents, chunkTreeComplete, deviceTreeComplete }, supers, faults);
+    const trees = { extents: deviceTree.extents, chunkTreeComplete, deviceTreeComplete };
+    checkVolume({ ...volume, ...trees }, members.supers, faults);
+    if (deviceTreeComplete && chunkTreeComplete) {
+      checkReplace(deviceTree.replaces, chunkTree.devices, members, options, faults);
+    }
     const space = { sup: newest, chunks: this.#chunks, groups: groups.groups, ledger: this.#ledger };
     checkSpace({ ...space, chunkTreeComplete, groupsComplete, extentTreeComplete: extentTree }, faults);
     this.#ledger.check({ extentTree, references: this.#everyTreeRead && rootTreeComplete }, faults);
@@ -126,14 +148,6 @@ class ImageCheck {
       faults.leaveOut('a tree could not be read in full: extents that nothing seems to use were not reported');
     }
     return faults.report(newest.generation);
-  }
-
-  #devicesOf(supers: readonly Superblock[]): Map<number, DiskImage> {
-    const devices = new Map<number, DiskImage>();
-    for (const sup of supers) {
-      if (!devices.has(sup.deviceId)) devices.set(sup.deviceId, this.#images[sup.image]!);
-    }
-    return devices;
   }
 
   #readChunks(visitor: ChunkTreeVisitor): boolean {
@@ -152,8 +166,10 @@ class ImageCheck {
   #checkSystemDevices(array: readonly Chunk[]): void {
     const { devices } = this.#chunks;
     for (const chunk of array) {
-      for (let stripe = 0; stripe < chunk.stripes; stripe++) {
-        const devid = chunk.deviceOf(stripe);
+      const devids = Array.from({ length: chunk.stripes }, (_, stripe) => chunk.deviceOf(stripe));
+      // Whoever has a copy left can go on; that a device is missing is said later.
+      if (chunk.copies > 1 && devids.some((devid) => devices.has(devid))) continue;
+      for (const [stripe, devid] of devids.entries()) {
         if (devices.has(devid)) continue;
         const what = 'the superblocks are of other devices than this system chunk is on';
         const place = { start: chunk.start, stripe };

@@ -126,7 +126,8 @@ export class Chunk {
 
 /** Translates logical addresses to bytes of the images. Bounded by the images' sizes whatever the chunks claim. */
 export class ChunkMap {
-  readonly devices: ReadonlyMap<number, DiskImage>;
+  /** Images by device id. */
+  devices: ReadonlyMap<number, DiskImage>;
   #chunks: Chunk[] = [];
   #last: Chunk | null = null;
   readonly #place: Place = { device: 0, offset: 0, length: 0 };
@@ -178,6 +179,14 @@ export class ChunkMap {
       done += part;
     }
     return whole;
+  }
+
+  /** Whether the device of this copy of the address is among the images. */
+  isPresent(logical: number, copy: number): boolean {
+    const chunk = this.find(logical);
+    if (chunk === null) return false;
+    chunk.locate(logical, copy, this.#place);
+    return this.devices.has(this.#place.device);
   }
 
   copiesAt(logical: number): number {

@@ -14,12 +14,18 @@ export class CsumTreeVisitor implements ItemVisitor {
   readonly ranges: number[] = [];
   readonly #chunks: ChunkMap;
   readonly #verifyData: boolean;
+  readonly #verifyCopies: boolean;
   readonly #faults: FaultCollector;
   #lastEnd = 0;
 
-  constructor(chunks: ChunkMap, options: { readonly verifyData: boolean }, faults: FaultCollector) {
+  constructor(
+    chunks: ChunkMap,
+    options: { readonly verifyData: boolean; readonly verifyCopies: boolean },
+    faults: FaultCollector,
+  ) {
     this.#chunks = chunks;
     this.#verifyData = options.verifyData;
+    this.#verifyCopies = options.verifyCopies;
     this.#faults = faults;
   }
 
@@ -107,23 +113,53 @@ export class CsumTreeVisitor implements ItemVisitor {
       this.#faults.item(block, slot, 'csum-outside-chunks', 'checksums for addresses that no chunk holds', start);
       return;
     }
+    this.#faults.counts.checksummedBytes += sectors * SECTOR * copies;
+    for (let sector = 0; sector < sectors; sector++) {
+      const expect = block.view.getUint32(at + sector * CSUM_BYTES, true);
+      this.#verifySector(block, slot, start + sector * SECTOR, copies, expect);
+    }
+  }
+
+  /** One sector at a time: an image hands out whole blocks without copying them. */
+  #verifySector(block: TreeBlock, slot: number, address: number, copies: number, expect: number): void {
+    let good = 0;
     for (let copy = 0; copy < copies; copy++) {
-      for (let sector = 0; sector < sectors; sector++) {
-        const address = start + sector * SECTOR;
-        // One sector at a time: an image hands out whole blocks without copying them.
-        const bytes = chunks.read(address, SECTOR, copy);
-        if (bytes === null) {
-          const what = `copy ${copy} of the data at ${address} is outside the images`;
-          this.#faults.item(block, slot, 'data-unreadable', what, chunks.describe(address, copy));
-          break;
-        }
-        const expect = block.view.getUint32(at + sector * CSUM_BYTES, true);
-        const have = crc32c(bytes);
-        if (have === expect) continue;
-        const what = `data at ${address} (copy ${copy}, ${chunks.describe(address, copy)}) does not match its checksum`;
-        this.#faults.item(block, slot, 'data-checksum', what, hex(have), hex(expect));
+      const bytes = this.#chunks.read(address, SECTOR, copy);
+      if (bytes !== null && crc32c(bytes) === expect) {
+        good++;
+        if (!this.#verifyCopies) return;
+      } else if (this.#verifyCopies) {
+        this.#badSector(block, slot, address, copy, bytes, expect);
       }
-      this.#faults.counts.checksummedBytes += sectors * SECTOR;
+    }
+    if (good > 0) return;
+    for (let copy = 0; copy < copies; copy++) {
+      if (this.#chunks.isPresent(address, copy)) {
+        if (this.#verifyCopies) continue;
+        this.#badSector(block, slot, address, copy, this.#chunks.read(address, SECTOR, copy), expect);
+        continue;
+      }
+      const what = `copy ${copy} of the data at ${address} is outside the images`;
+      this.#faults.item(block, slot, 'data-unreadable', what, this.#chunks.describe(address, copy));
+    }
+  }
+
+  /** That of a missing device is the device's fault, not the data's. */
+  #badSector(
+    block: TreeBlock,
+    slot: number,
+    address: number,
+    copy: number,
+    bytes: Uint8Array | null,
+    expect: number,
+  ): void {
+    const where = this.#chunks.describe(address, copy);
+    if (bytes !== null) {
+      const what = `data at ${address} (copy ${copy}, ${where}) does not match its checksum`;
+      this.#faults.item(block, slot, 'data-checksum', what, hex(crc32c(bytes)), hex(expect));
+    } else if (this.#chunks.isPresent(address, copy)) {
+      const what = `copy ${copy} of the data at ${address} is outside the images`;
+      this.#faults.item(block, slot, 'data-unreadable', what, where);
     }
   }
 }

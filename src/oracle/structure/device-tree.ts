@@ -5,7 +5,13 @@ import type { DeviceItem } from './chunk-tree.ts';
 import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import {
   DEV_EXTENT_SIZE,
+  DEV_STATS_MAX,
+  DEV_STATS_NAMES,
+  DEV_STATS_OBJECTID,
+  DEV_STATS_SIZE,
   FIRST_CHUNK_TREE_OBJECTID,
+  GROUP,
+  GROUP_PROFILES,
   HEADER,
   SECTOR,
   STRIPE_SIZE,
@@ -15,6 +21,7 @@ import {
   TYPE,
 } from './layout.ts';
 import { isZero, sameUuid, showUuid } from './raw-fields.ts';
+import { type ReplaceItem, readReplaceItem } from './replace-item.ts';
 import type { Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
 
@@ -30,6 +37,7 @@ export interface DeviceExtent {
 /** Collects device extents from the device tree. */
 export class DeviceTreeVisitor implements ItemVisitor {
   readonly extents: DeviceExtent[] = [];
+  readonly replaces: ReplaceItem[] = [];
   readonly #faults: FaultCollector;
 
   constructor(faults: FaultCollector) {
@@ -40,8 +48,11 @@ export class DeviceTreeVisitor implements ItemVisitor {
     if (type === TYPE.DEV_EXTENT) {
       this.#extent(block, slot, objectid, offset, at, size);
     } else if (type === TYPE.DEV_REPLACE) {
-      this.#faults.leaveOut('an unfinished or past device replace is recorded: its state was not judged');
-    } else if (type !== TYPE.PERSISTENT_ITEM) {
+      const item = readReplaceItem(block, slot, objectid, offset, at, size, this.#faults);
+      if (item !== null) this.replaces.push(item);
+    } else if (type === TYPE.PERSISTENT_ITEM) {
+      checkDeviceStats(block, slot, objectid, offset, at, size, this.#faults);
+    } else {
       this.#faults.item(block, slot, 'unexpected-item', `${showKey(objectid, type, offset)} does not belong here`);
     }
   }
@@ -73,6 +84,32 @@ export class DeviceTreeVisitor implements ItemVisitor {
   }
 }
 
+/** Error counters of a device; those of a device that is gone may stay behind, and so may those of a replace target. */
+function checkDeviceStats(
+  block: TreeBlock,
+  slot: number,
+  objectid: number,
+  device: number,
+  at: number,
+  size: number,
+  faults: FaultCollector,
+): void {
+  if (objectid !== DEV_STATS_OBJECTID) {
+    const what = `${showKey(objectid, TYPE.PERSISTENT_ITEM, device)} does not belong here`;
+    faults.item(block, slot, 'unexpected-item', what);
+    return;
+  }
+  if (size !== DEV_STATS_SIZE) {
+    faults.item(block, slot, 'item-size', 'size of the error counters of a device is wrong', size, DEV_STATS_SIZE);
+    return;
+  }
+  for (const [index, name] of DEV_STATS_NAMES.entries()) {
+    const value = readU64(block.view, at + index * 8);
+    if (value >= 0 && value <= DEV_STATS_MAX) continue;
+    faults.item(block, slot, 'dev-stats-value', `${name} of device ${device} is impossible`, value);
+  }
+}
+
 export interface VolumeFacts {
   readonly sup: Superblock;
   readonly images: ReadonlyMap<number, DiskImage>;
@@ -88,7 +125,9 @@ export function checkVolume(facts: VolumeFacts, supers: readonly Superblock[], f
   checkChunkOverlap(facts.chunks, faults);
   if (facts.chunkTreeComplete) {
     checkDeviceTotals(facts, faults);
-    for (const sup of supers) checkSuperDeviceItem(sup, facts, faults);
+    // One that lags behind says what was true when it was written; that it lags is another complaint.
+    const newest = Math.max(...supers.map(({ generation }) => generation));
+    for (const sup of supers) if (sup.generation === newest) checkSuperDeviceItem(sup, facts, faults);
     for (const chunk of facts.chunks.chunks) checkStripes(chunk, facts, faults);
   }
   if (facts.deviceTreeComplete && facts.chunkTreeComplete) checkDeviceExtents(facts, faults);
@@ -111,11 +150,8 @@ function checkDeviceTotals(facts: VolumeFacts, faults: FaultCollector): void {
   let present = 0;
   let total = 0;
   for (const device of devices.values()) {
-    // Device 0 is the target of a running replace: it holds chunks of its own but is not counted.
-    if (device.id !== 0) {
-      present++;
-      total += device.total;
-    }
+    present++;
+    total += device.total;
     const image = images.get(device.id);
     if (image === undefined) {
       faults.error('device', { devid: device.id }, 'device-missing', 'no image of this device was given');
@@ -144,7 +180,7 @@ function checkDeviceTotals(facts: VolumeFacts, faults: FaultCollector): void {
 
 const DEVICE_FIELDS = [
   ['total_bytes', 8, true],
-  ['bytes_used', 16, false],
+  ['bytes_used', 16, true],
   ['type', 36, false],
   ['generation', 44, false],
 ] as const;
@@ -173,6 +209,7 @@ function checkSuperDeviceItem(sup: Superblock, facts: VolumeFacts, faults: Fault
 }
 
 function checkStripes(chunk: Chunk, facts: VolumeFacts, faults: FaultCollector): void {
+  checkDistinctDevices(chunk, faults);
   for (let stripe = 0; stripe < chunk.stripes; stripe++) {
     const place = { start: chunk.start, stripe };
     const id = chunk.deviceOf(stripe);
@@ -193,6 +230,17 @@ function checkStripes(chunk: Chunk, facts: VolumeFacts, faults: FaultCollector):
       faults.error('chunk', place, 'chunk-stripe-beyond-device', what, end, `≤ ${device.total}`);
     }
   }
+}
+
+/** Copies on one device would go with it; only DUP has them there. */
+function checkDistinctDevices(chunk: Chunk, faults: FaultCollector): void {
+  if ((chunk.type & GROUP_PROFILES) === 0 || (chunk.type & GROUP.DUP) !== 0) return;
+  const devices = new Set<number>();
+  for (let stripe = 0; stripe < chunk.stripes; stripe++) devices.add(chunk.deviceOf(stripe));
+  if (devices.size === chunk.stripes) return;
+  const what = 'several stripes lie on one device';
+  const place = { start: chunk.start };
+  faults.error('chunk', place, 'chunk-stripes-share-device', what, devices.size, `${chunk.stripes} devices`);
 }
 
 function checkDeviceExtents(facts: VolumeFacts, faults: FaultCollector): void {

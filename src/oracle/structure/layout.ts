@@ -189,6 +189,24 @@ export const DEV_ITEM_SIZE = 98;
 export const CHUNK_SIZE = 48;
 export const STRIPE_SIZE = 32;
 export const DEV_EXTENT_SIZE = 48;
+/** write_errs, read_errs, flush_errs, corruption_errs, generation_errs: 32 bits each in memory, 64 on disk. */
+export const DEV_STATS_SIZE = 40;
+export const DEV_STATS_OBJECTID = 0;
+export const DEV_STATS_MAX = 0xffffffff;
+export const DEV_STATS_NAMES = ['write_errs', 'read_errs', 'flush_errs', 'corruption_errs', 'generation_errs'] as const;
+export const DEV_REPLACE_SIZE = 72;
+export const DEV_REPLACE = {
+  sourceDevid: 0,
+  cursorLeft: 8,
+  cursorRight: 16,
+  readMode: 24,
+  state: 32,
+  timeStarted: 40,
+  timeStopped: 48,
+  writeErrors: 56,
+  uncorrectableReadErrors: 64,
+} as const;
+export const REPLACE_STATE_NAMES = ['NEVER_STARTED', 'STARTED', 'FINISHED', 'CANCELED', 'SUSPENDED'] as const;
 export const BLOCK_GROUP_SIZE = 24;
 export const EXTENT_ITEM_SIZE = 24;
 export const INODE_ITEM_SIZE = 160;

@@ -20,8 +20,9 @@ import {
   TREE,
   TYPE,
 } from './layout.ts';
+import { findMembers, presumedMembers, readSuperblocks } from './members.ts';
 import { byteString } from './raw-fields.ts';
-import { checkSuperblock, readSuperblocks, type Superblock } from './superblock.ts';
+import { checkSuperblock, type Superblock } from './superblock.ts';
 import { chunkTreeOf, type ItemVisitor, rootTreeOf, systemTree, type TreeBlock, TreeWalker } from './tree-walk.ts';
 
 /** What a directory entry leads to and its inode says. */
@@ -34,11 +35,15 @@ export interface ImageStat {
   readonly links: number;
   readonly uid: number;
   readonly gid: number;
+  /** What it has on disk need not have checksums (`nodatasum`). */
+  readonly lacksChecksums: boolean;
 }
 
 /** Files larger than this are not read into memory at once. */
 const READ_MAX = 2 ** 30;
 const ZLIB = 1;
+/** Of the flags of an inode item. */
+const NODATASUM = 1;
 
 /**
  * Opens the file system on raw images, one per device in any order, with the walker's own code; null when its
@@ -46,16 +51,17 @@ const ZLIB = 1;
  */
 export function openImage(images: readonly DiskImage[]): ImageReader | null {
   const faults = new FaultCollector();
-  const supers = readSuperblocks(images, { crashed: true }, faults);
+  const options = { crashed: true };
+  const { supers } = readSuperblocks(images, options, faults);
   const sup = supers[0];
   if (sup === undefined || !checkSuperblock(sup, faults)) return null;
-  const devices = new Map(supers.map((other) => [other.deviceId, images[other.image]!]));
-  const chunks = new ChunkMap(devices.set(sup.deviceId, images[sup.image]!));
+  const chunks = new ChunkMap(presumedMembers(supers, images).images);
   const walker = new TreeWalker(sup, chunks, new ExtentLedger(), faults, { verifyCopies: false });
   chunks.replaceChunks(readSystemChunks(sup, faults));
   const chunkTree = new ChunkTreeVisitor(sup, faults);
   if (!walker.walk(chunkTreeOf(sup, chunkTree)).complete) return null;
   chunks.replaceChunks(chunkTree.chunks);
+  chunks.devices = findMembers(supers, chunkTree.devices, images, options, faults).images;
   const roots = new RootFinder();
   if (!walker.walk(rootTreeOf(sup, roots)).complete) return null;
   return new ImageReader(sup, chunks, walker, roots.roots, faults);
@@ -135,6 +141,7 @@ class FileTreeReader implements ItemVisitor {
       links: view.getUint32(at + 40, true),
       uid: view.getUint32(at + 44, true),
       gid: view.getUint32(at + 48, true),
+      lacksChecksums: (view.getUint32(at + 64, true) & NODATASUM) !== 0,
     };
     this.inodes.set(inode, { stat, entries: [], extents: [] });
   }
@@ -225,6 +232,12 @@ export class ImageReader implements ImageContents {
   /** The inode that an absolute path leads to; null when there is none. */
   stat(path: string): ImageStat | null {
     return this.#pathMap().get(path) ?? null;
+  }
+
+  /** Null when there is nothing of that name. */
+  hasChecksums(path: string): boolean | null {
+    const stat = this.stat(path);
+    return stat === null ? null : !stat.lacksChecksums;
   }
 
   /**

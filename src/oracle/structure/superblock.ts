@@ -65,27 +65,23 @@ export interface SuperblockOptions {
   readonly crashed: boolean;
 }
 
-/**
- * Reads the primary superblock of every image, and its mirrors, and complains about all of them.
- * @returns the primaries of one file system, newest generation first, one per device; empty when no image has one.
- */
-export function readSuperblocks(
-  images: readonly DiskImage[],
-  options: SuperblockOptions,
-  faults: FaultCollector,
-): Superblock[] {
-  const found: Superblock[] = [];
-  for (const [index, image] of images.entries()) {
-    const primary = readCopy(image, index, 0, faults);
-    if (primary === null) continue;
-    found.push(primary);
-    checkMirrors(image, primary, options, faults);
-  }
-  const sorted = [...found].sort((a, b) => b.generation - a.generation);
-  return checkSiblings(sorted, options, faults);
+export function hasSuperblockMagic(image: DiskImage, mirror: number): boolean {
+  const offset = SUPER_OFFSETS[mirror]!;
+  if (offset + SUPER_SIZE > image.size) return false;
+  const bytes = image.read(offset, SUPER_SIZE);
+  const view = viewOf(bytes);
+  return (
+    view.getUint32(SUPER.magic, true) === SUPER_MAGIC_LOW && view.getUint32(SUPER.magic + 4, true) === SUPER_MAGIC_HIGH
+  );
 }
 
-function readCopy(image: DiskImage, index: number, mirror: number, faults: FaultCollector): Superblock | null {
+/** One copy by itself; null, after a complaint, when it cannot be used. */
+export function readSuperblockCopy(
+  image: DiskImage,
+  index: number,
+  mirror: number,
+  faults: FaultCollector,
+): Superblock | null {
   const place = { image: index, mirror };
   const offset = SUPER_OFFSETS[mirror]!;
   if (offset + SUPER_SIZE > image.size) {
@@ -94,9 +90,7 @@ function readCopy(image: DiskImage, index: number, mirror: number, faults: Fault
   }
   const copy = new Superblock(image.read(offset, SUPER_SIZE), index);
   const { view } = copy;
-  const magicRight =
-    view.getUint32(SUPER.magic, true) === SUPER_MAGIC_LOW && view.getUint32(SUPER.magic + 4, true) === SUPER_MAGIC_HIGH;
-  if (!magicRight) {
+  if (!hasSuperblockMagic(image, mirror)) {
     faults.error('superblock', place, 'superblock-magic', 'magic is wrong', showBytes(copy.bytes, 64, 8), '_BHRfS_M');
     return null;
   }
@@ -127,11 +121,17 @@ function readCopy(image: DiskImage, index: number, mirror: number, faults: Fault
   return copy;
 }
 
-function checkMirrors(image: DiskImage, primary: Superblock, options: SuperblockOptions, faults: FaultCollector): void {
+/** The further copies on the same device. */
+export function checkMirrors(
+  image: DiskImage,
+  primary: Superblock,
+  options: SuperblockOptions,
+  faults: FaultCollector,
+): void {
   const size = Math.min(readU64(primary.view, SUPER.devItem + 8), image.size);
   for (let mirror = 1; mirror < SUPER_OFFSETS.length; mirror++) {
     if (SUPER_OFFSETS[mirror]! + SUPER_SIZE > size) continue;
-    const copy = readCopy(image, primary.image, mirror, faults);
+    const copy = readSuperblockCopy(image, primary.image, mirror, faults);
     if (copy === null) continue;
     const place = { image: primary.image, mirror };
     if (options.crashed && copy.generation < primary.generation) continue;
@@ -161,54 +161,7 @@ function checkMirrors(image: DiskImage, primary: Superblock, options: Superblock
   }
 }
 
-/** All devices of one file system carry the same superblock but for their own device item. */
-function checkSiblings(
-  sorted: readonly Superblock[],
-  options: SuperblockOptions,
-  faults: FaultCollector,
-): Superblock[] {
-  const newest = sorted[0];
-  if (newest === undefined) return [];
-  const siblings = [newest];
-  const seen = new Map<number, number>([[newest.deviceId, newest.image]]);
-  for (const other of sorted.slice(1)) {
-    const place = { image: other.image };
-    if (!sameUuid(other.view, SUPER.fsid, newest.view, SUPER.fsid)) {
-      const have = showUuid(other.view, SUPER.fsid);
-      faults.error(
-        'superblock',
-        place,
-        'foreign-device',
-        'another file system',
-        have,
-        showUuid(newest.view, SUPER.fsid),
-      );
-      continue;
-    }
-    if (seen.has(other.deviceId)) {
-      const what = `device id ${other.deviceId} is also that of image ${seen.get(other.deviceId)}`;
-      faults.error('superblock', place, 'duplicate-device', what);
-      continue;
-    }
-    seen.set(other.deviceId, other.image);
-    siblings.push(other);
-    if (other.generation !== newest.generation) {
-      if (options.crashed) continue;
-      const what = 'another device has a newer superblock';
-      faults.error('superblock', place, 'superblock-stale', what, other.generation, newest.generation);
-      continue;
-    }
-    const ownField = (at: number) => at < 32 || (at >= SUPER.devItem && at < SUPER.devItem + 98);
-    const different = firstDifference(other.bytes, newest.bytes, ownField);
-    if (different >= 0) {
-      const what = `differs from that of image ${newest.image} at byte ${different}`;
-      faults.error('superblock', place, 'superblock-devices-differ', what);
-    }
-  }
-  return siblings;
-}
-
-function firstDifference(a: Uint8Array, b: Uint8Array, skip: (at: number) => boolean): number {
+export function firstDifference(a: Uint8Array, b: Uint8Array, skip: (at: number) => boolean): number {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i] && !skip(i)) return i;
   return -1;
 }

@@ -143,7 +143,7 @@ export class TreeWalker {
       return;
     }
     extent.walk = this.#serial;
-    const bytes = this.#readBlock(extent, logical, level, first);
+    const bytes = this.#readBlock(extent, logical, level, generation, first);
     if (bytes === null) {
       this.#miss();
       return;
@@ -171,7 +171,7 @@ export class TreeWalker {
     else this.#node(block, bound, boundAt, onDropPath);
   }
 
-  #readBlock(extent: Extent, logical: number, level: number, first: boolean): Uint8Array | null {
+  #readBlock(extent: Extent, logical: number, level: number, generation: number, first: boolean): Uint8Array | null {
     const size = this.#nodeSize;
     if (!first) return extent.readable ? this.#chunks.read(logical, size, extent.goodCopy) : null;
     extent.visited = true;
@@ -188,28 +188,50 @@ export class TreeWalker {
       this.#blockError(logical, level, 'block-crosses-stripe', 'the block crosses a border of 64 KiB');
     }
     let good: Uint8Array | null = null;
+    let isExpected = false;
     for (let copy = 0; copy < copies; copy++) {
       const bytes = this.#chunks.read(logical, size, copy);
-      if (bytes === null) {
-        const where = this.#chunks.describe(logical, copy);
-        this.#blockError(logical, level, 'block-unreadable', `copy ${copy} is outside the images (${where})`);
+      if (bytes === null || !sealIsRight(bytes)) {
+        if (this.#verifyCopies) this.#badCopy(logical, level, copy, bytes);
         continue;
       }
-      const have = bytes[0]! + bytes[1]! * 0x100 + bytes[2]! * 0x10000 + bytes[3]! * 0x1000000;
-      const expect = crc32c(bytes.subarray(32));
-      if (have !== expect) {
-        const what = `checksum of copy ${copy} is wrong (${this.#chunks.describe(logical, copy)})`;
-        this.#blockError(logical, level, 'block-checksum', what, hex(have), hex(expect));
-      } else if (good === null) {
-        good = bytes;
-        extent.goodCopy = copy;
-        if (!this.#verifyCopies) break;
-      } else if (Buffer.compare(good, bytes) !== 0) {
+      if (good !== null && this.#verifyCopies && Buffer.compare(good, bytes) !== 0) {
         const what = `copies ${extent.goodCopy} and ${copy} differ`;
         this.#blockError(logical, level, 'mirrors-differ', what);
       }
+      if (isExpected) continue;
+      // A copy that missed a write is whole but old: the next one may be the right one, as for the kernel.
+      isExpected = isBlock(bytes, logical, generation);
+      if (good !== null && !isExpected) continue;
+      good = bytes;
+      extent.goodCopy = copy;
+      if (isExpected && !this.#verifyCopies) break;
     }
+    if (good === null) this.#noGoodCopy(logical, level, copies);
     return good;
+  }
+
+  #noGoodCopy(logical: number, level: number, copies: number): void {
+    for (let copy = 0; copy < copies; copy++) {
+      const isPresent = this.#chunks.isPresent(logical, copy);
+      if (!isPresent) {
+        const where = this.#chunks.describe(logical, copy);
+        this.#blockError(logical, level, 'block-unreadable', `copy ${copy} is outside the images (${where})`);
+      } else if (!this.#verifyCopies) {
+        this.#badCopy(logical, level, copy, this.#chunks.read(logical, this.#nodeSize, copy));
+      }
+    }
+  }
+
+  /** One copy that is no tree block. That of a missing device is the device's fault, not the block's. */
+  #badCopy(logical: number, level: number, copy: number, bytes: Uint8Array | null): void {
+    const where = this.#chunks.describe(logical, copy);
+    if (bytes !== null) {
+      const what = `checksum of copy ${copy} is wrong (${where})`;
+      this.#blockError(logical, level, 'block-checksum', what, hex(sealOf(bytes)), hex(crc32c(bytes.subarray(32))));
+    } else if (this.#chunks.isPresent(logical, copy)) {
+      this.#blockError(logical, level, 'block-unreadable', `copy ${copy} is outside the images (${where})`);
+    }
   }
 
   /** What must hold whichever tree leads here. @returns false when the block is not worth reading further. */
@@ -404,6 +426,25 @@ export class TreeWalker {
     const place = { tree: this.#tree.id, block: logical, level };
     this.#faults.error(level === 0 ? 'leaf' : 'node', place, fault, what, have, expect);
   }
+}
+
+function sealOf(bytes: Uint8Array): number {
+  return bytes[0]! + bytes[1]! * 0x100 + bytes[2]! * 0x10000 + bytes[3]! * 0x1000000;
+}
+
+function sealIsRight(bytes: Uint8Array): boolean {
+  return sealOf(bytes) === crc32c(bytes.subarray(32));
+}
+
+/** Whether this is the block at that address that was written in that transaction. */
+export function isBlock(bytes: Uint8Array, logical: number, generation: number): boolean {
+  const view = viewOf(bytes);
+  return readU64(view, HEADER.bytenr) === logical && readU64(view, HEADER.generation) === generation;
+}
+
+/** As it lies on disk: the checksum is that of the content. */
+export function isSealedBlock(bytes: Uint8Array, logical: number, generation: number): boolean {
+  return sealIsRight(bytes) && isBlock(bytes, logical, generation);
 }
 
 /** Fields that every tree of this superblock shares. */

@@ -19,6 +19,8 @@ export interface RecordSketch {
   readonly operations: readonly OperationRecord[];
   readonly extents?: Readonly<Record<string, readonly ImageExtent[]>>;
   readonly chunks?: readonly ImageChunk[];
+  /** Files without checksums. */
+  readonly unchecked?: readonly string[];
   readonly record?: Partial<RunRecord>;
 }
 
@@ -75,7 +77,9 @@ export function zeroes(length: number): Uint8Array {
 /** Judges a sketch as a whole run. */
 export function judge(makeLaw: (open: OpenContents) => Law, sketch: RecordSketch): Violation[] {
   const { record, open } = recordOf(sketch);
-  return makeLaw(open).begin({ sectorSize: KIB4 }).judge(record);
+  return makeLaw(open)
+    .begin({ sectorSize: KIB4, disks: () => record.before })
+    .judge(record);
 }
 
 export function recordOf(sketch: RecordSketch): { readonly record: RunRecord; readonly open: OpenContents } {
@@ -113,6 +117,7 @@ function contentsOf(files: Files, sketch: RecordSketch): ImageContents {
   return {
     entries: () => entries,
     readFile: (path) => files[path] ?? null,
+    hasChecksums: (path) => !(sketch.unchecked ?? []).includes(path),
     extentsOf: (tree, inode) => sketch.extents?.[`${tree}/${inode}`] ?? null,
     chunks: () => sketch.chunks ?? [],
   };

@@ -15,5 +15,5 @@ export const TEST_VOCABULARY: Vocabulary = {
     { name: 'reserve-data-space', errnos: ['ENOSPC'] },
     { name: 'allocate-page', errnos: ['ENOMEM'] },
   ],
-  engineTasks: ['ordered-extent', 'writeback'],
+  engineTasks: ['ordered-extent', 'writeback', 'device-replace'],
 };

@@ -1,0 +1,127 @@
+import type { RunRecord, Step } from '../record/run-record.ts';
+import type { DeviceReplaced, Observation } from '../task/observation.ts';
+import { faultsOf } from './history/faults.ts';
+import type { Law, LawContext, LawSession, Violation } from './law.ts';
+import { type BadCopy, badCopies, joinNeighbours } from './replication/copies.ts';
+import { missingOnTarget } from './replication/replaced-device.ts';
+
+/** More bad stretches of one moment than this are counted, not listed. */
+const LISTED_MAX = 8;
+
+/** A device replace as it was at the swap. */
+interface Swap {
+  readonly replaced: DeviceReplaced;
+  readonly step: Step;
+  readonly bad: readonly BadCopy[];
+}
+
+/**
+ * Whoever has several copies of something has the same in all of them. Judged after the run, as a scrub then would;
+ * and of a device replace at its swap, when the target must have all that the source has.
+ */
+export const replication: Law = {
+  name: 'replication',
+  title: 'every copy of what the committed roots reach is right, and a replaced device hands over all it had',
+  begin: (context) => new ReplicationSession(context),
+};
+
+class ReplicationSession implements LawSession {
+  private readonly context: LawContext;
+  private readonly swaps: Swap[] = [];
+
+  constructor(context: LawContext) {
+    this.context = context;
+  }
+
+  observe(observation: Observation, step: Step): void {
+    if (observation.kind !== 'device-replaced') return;
+    const replaced = { ...observation };
+    this.swaps.push({ replaced, step, bad: missingOnTarget(this.context.disks(), replaced) });
+  }
+
+  judge(record: RunRecord): Violation[] {
+    // A write that was made to fail on one device leaves that copy stale until a scrub or a read repairs it.
+    if (faultsOf(record).wasInjected) return [];
+    const violations = this.swaps.flatMap(judgeSwap);
+    if (record.after.length > 0) violations.push(...judgeEnd(record));
+    return violations;
+  }
+}
+
+function judgeSwap({ replaced, step, bad }: Swap): Violation[] {
+  const place = (one: BadCopy) => `[${one.offset}, ${one.offset + one.length}) of device ${replaced.devid}`;
+  return listed(bad).map((one) => ({
+    law: 'replication',
+    message: `the replaced device ${replaced.devid} did not hand over ${describe(one)}: ${place(one)}`,
+    expected:
+      replaced.source === null
+        ? 'on the target what the trees, or the other copies, say'
+        : `on the target (disk ${replaced.target}) what the source (disk ${replaced.source}) has`,
+    observed: hasChecksum(one) ? 'bytes that do not verify' : 'other bytes',
+    evidence: [step],
+  }));
+}
+
+function judgeEnd(record: RunRecord): Violation[] {
+  const all = badCopies(record.after);
+  if (all.length === 0) return [];
+  const wasBad = new Set(badCopies(record.before).map(placeOf));
+  const isStopped = !record.unmounted || record.aborted !== null;
+  const damaged = lastDamage(record);
+  const bad = all.filter((one) => {
+    // Overwritten in place, and then the power went: no order among the devices is promised.
+    if (isStopped && !hasChecksum(one)) return false;
+    if (damaged !== null && one.kind !== 'tree-block') return isRepairedAfter(damaged, one, record);
+    return !wasBad.has(placeOf(one)) || isRepairedAfter(-1, one, record);
+  });
+  return listed(bad).map((one) => ({
+    law: 'replication',
+    message: `${complaint(one)}: [${one.offset}, ${one.offset + one.length}) of device ${one.device}`,
+    expected: 'copies that a scrub finds right',
+    observed: hasChecksum(one) ? 'a copy that does not verify beside one that does' : 'copies that differ',
+    evidence: [record.steps],
+  }));
+}
+
+/** Without a checksum nobody knows which of two is right. */
+function complaint(one: BadCopy): string {
+  if (hasChecksum(one)) return `copy ${one.copy} of ${describe(one)} is bad`;
+  return `copy ${one.copy} of ${describe(one)} is not what copy 0 is`;
+}
+
+function hasChecksum({ kind }: BadCopy): boolean {
+  return kind !== 'data-without-checksum';
+}
+
+function placeOf(one: BadCopy): string {
+  return `${one.image}/${one.offset}`;
+}
+
+/** When the workload last overwrote a copy behind the file system's back; null when it never did. */
+function lastDamage(record: RunRecord): Step | null {
+  let last: Step | null = null;
+  for (const { operation, ended, started } of record.operations) {
+    if (operation === 'corrupt') last = Math.max(last ?? 0, ended ?? started);
+  }
+  return last;
+}
+
+/** A whole scrub of the device, begun after that step, that did not fail, repairs whatever has a checksum. */
+function isRepairedAfter(step: Step, one: BadCopy, record: RunRecord): boolean {
+  if (!hasChecksum(one)) return false;
+  return record.operations.some(({ operation, args, started, result }) => {
+    if (operation !== 'scrub' || result === null || result.error !== null || started < step) return false;
+    const isWhole = args['start'] === 0 && (args['end'] ?? null) === null && args['resume'] !== true;
+    const devid = args['devid'] ?? null;
+    return isWhole && args['readOnly'] !== true && (devid === null || devid === one.device);
+  });
+}
+
+function listed(bad: readonly BadCopy[]): readonly BadCopy[] {
+  return joinNeighbours(bad).slice(0, LISTED_MAX);
+}
+
+function describe({ kind, logical, length }: BadCopy): string {
+  if (kind === 'tree-block') return `the tree block at ${logical}`;
+  return `data at [${logical}, ${logical + length})${kind === 'data' ? '' : ' (no checksums)'}`;
+}

@@ -82,6 +82,30 @@ schedule:
   - reader: extent-map-insert
 `;
 
+/** Small chunks on as many devices as `filesystem` says; /gone leaves an empty data block group behind. */
+function administration(filesystem: string, ...tasks: readonly string[]): Scenario {
+  const lists = tasks.map((list, index) => `  t${index}:\n${list.replace(/^/gm, '    - ')}\n`);
+  const workload = `
+filesystem:
+  block-groups: { system: 1M, metadata: 2M, data: 1M }
+${filesystem.replace(/^/gm, '  ')}
+setup:
+  - create: /keep
+  - write: { file: /keep, length: 1M, direct: true }
+  - create: /gone
+  - write: { file: /gone, length: 256K, direct: true }
+  - create: /f
+  - write: { file: /f, length: 256K, direct: true }
+  - sync
+  - unlink: /gone
+tasks:
+${lists.join('')}`;
+  return { workload, executionsMax: 1, strategy: 'random' };
+}
+
+/** The race that a fix has closed: what the fix relies on is that a group is marked before its chunk map goes. */
+const SCRUB_AND_CLEANER = shipped('scrub-vs-block-group-deletion', 400);
+
 const SCENARIOS: Readonly<Record<JudgedId, Scenario>> = {
   'lose-block-group-update': alone(OVERWRITE),
   'drop-back-reference': alone(OVERWRITE),
@@ -98,6 +122,17 @@ const SCENARIOS: Readonly<Record<JudgedId, Scenario>> = {
   'skip-ordered-wait': raced(200, OVERWRITE, 'write: { file: /f, offset: 12K, length: 8K, direct: true }'),
   'wrong-errno': alone('read: { file: /f, offset: 0, length: 4K, direct: true }'),
   'forget-range-unlock': alone(OVERWRITE),
+  'erase-chunk-map-before-removed': SCRUB_AND_CLEANER,
+  'forget-read-only-release': administration('devices: [16M]', 'scrub: {}'),
+  'leak-unused-space-total': administration('devices: [16M]', 'unlink: /f\nsync\nclean'),
+  'forget-unfreeze': administration('devices: [16M]', 'trim: {}'),
+  'skip-one-device-extent': administration('devices: [16M]', 'scrub: {}'),
+  'write-first-mirror-only': administration(
+    'devices: [16M, 16M]\nmetadata: raid1\ndata: raid1',
+    'write: { file: /f, length: 64K, direct: true }',
+  ),
+  'copy-first-half': administration('devices: [16M]\nspare: [16M]', 'replace: { devid: 1, target: 1 }'),
+  'discard-before-commit': administration('devices: [16M]\nmount: { discard: true }', 'unlink: /f\nsync'),
 };
 
 function workloadOf(text: string): Workload {

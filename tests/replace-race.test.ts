@@ -48,7 +48,10 @@ describe.each([
   ['device-replace-vs-chunk-allocation-tail', 'the tail', 9, 45],
 ])('%s', (name, window, savedFromStep, lost) => {
   test(`${lost} of 55 interleavings lose what was written to ${window} without the fix`, () => {
-    const results = playAll(name, new FixSet(FIXES.map(({ id }) => id).filter((id) => id !== 'duplicate-writes-while-replacing')));
+    const results = playAll(
+      name,
+      new FixSet(FIXES.map(({ id }) => id).filter((id) => id !== 'duplicate-writes-while-replacing')),
+    );
     expect(results).toHaveLength(55);
     expect(results.filter(({ isLost }) => isLost)).toHaveLength(lost);
     for (const { order, followed, isLost } of results) {

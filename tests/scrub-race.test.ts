@@ -65,7 +65,9 @@ function playAll(fixes: FixSet, mutations?: ReadonlySet<string>) {
   return ORDERS.map((order) => {
     strategy.play(order);
     const { record, violations } = bench.execute(strategy, OPTIONS)!;
-    const [clean, scrub] = ['clean', 'scrub'].map((kind) => record.operations.find(({ operation }) => operation === kind));
+    const [clean, scrub] = ['clean', 'scrub'].map((kind) =>
+      record.operations.find(({ operation }) => operation === kind),
+    );
     const backedOff = clean!.result!.error === null && clean!.result!.value === 0;
     return { order, scrub: scrub!.result!.error ?? 'ok', backedOff, laws: violations.map(({ law }) => law) };
   });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { randomStream } from './random.ts';
 import { FreeRanges } from './free-ranges.ts';
+import { randomStream } from './random.ts';
 
 test('free ranges agree with a bitmap, stay merged and know their sum', () => {
   const random = randomStream('3', 'workload');

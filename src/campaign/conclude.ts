@@ -1,7 +1,7 @@
 import { AssertionFailure } from '../base/assert.ts';
 import type { Law, Violation } from '../oracle/law.ts';
 import { LAWS } from '../oracle/laws.ts';
-import type { ExploreStage, Workload } from '../workload/model.ts';
+import { type ExploreStage, isRandomised, type Workload } from '../workload/model.ts';
 import { Bench, type ExecutionOptions } from './bench.ts';
 import { ExpectationTally, showExpectation, type TallyState } from './expectation.ts';
 import type { SettingPlan } from './settings.ts';
@@ -124,7 +124,7 @@ export function showFailure(
     return {
       failure: {
         stage: stage.name,
-        seed: stage.strategy === 'random' ? stage.seed : null,
+        seed: isRandomised(stage) ? stage.seed : null,
         execution: origin.execution,
         decideAt: pointsOf(stage),
         violations: origin.violations,
@@ -141,7 +141,7 @@ export function executionOptions(stage: ExploreStage): ExecutionOptions {
   return {
     decideAt: decideAtOf(pointsOf(stage)),
     keepEvents: false,
-    seed: stage.strategy === 'random' ? stage.seed : '1',
+    seed: isRandomised(stage) ? stage.seed : '1',
   };
 }
 

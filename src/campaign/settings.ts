@@ -1,14 +1,14 @@
 import { FixSet } from '../fs/fixes.ts';
-import type { Expectation, ExploreStage, Workload } from '../workload/model.ts';
+import { type Expectation, type ExploreStage, isRandomised, type Workload } from '../workload/model.ts';
 import { type FixSelection, isSameSetting, selectFixes, switchesOf } from './fix-selection.ts';
 import type { Switches } from './verdict.ts';
 
 /** What the command line may change about a workload. Null leaves it as written. */
 export interface Overrides {
   readonly fixes: FixSelection | null;
-  /** Of all random stages. */
+  /** Of all stages that draw. */
   readonly seed: string | null;
-  /** Of all random stages. */
+  /** Of all stages that draw. */
   readonly runs: number | null;
 }
 
@@ -61,7 +61,7 @@ function groupBySetting(workload: Workload, overrides: Overrides): SettingPlan[]
 
 function stagesOf(workload: Workload, overrides: Overrides): ExploreStage[] {
   return workload.explore.map((stage) => {
-    if (stage.strategy !== 'random') return stage;
+    if (!isRandomised(stage)) return stage;
     return { ...stage, seed: overrides.seed ?? stage.seed, runs: overrides.runs ?? stage.runs };
   });
 }

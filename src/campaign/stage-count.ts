@@ -1,5 +1,5 @@
 import type { Strategy } from '../inject/strategy.ts';
-import type { ExploreStage } from '../workload/model.ts';
+import { type ExploreStage, isRandomised } from '../workload/model.ts';
 import type { Execution } from './bench.ts';
 import { foldHash, HASH_START, showHash } from './rolling-hash.ts';
 import { whyNotFollowed } from './strategies.ts';
@@ -26,7 +26,7 @@ export class StageCount {
 
   /** All that was asked for has been done, or the bound is reached. */
   get isFull(): boolean {
-    if (this.stage.strategy === 'random') return this.explored >= this.stage.runs;
+    if (isRandomised(this.stage)) return this.explored >= this.stage.runs;
     if (this.stage.strategy === 'exhaustive') return this.explored + this.pruned >= this.stage.bound;
     return this.explored >= 1;
   }

@@ -1,4 +1,5 @@
 import { exhaustive } from '../inject/strategies/exhaustive.ts';
+import { PriorityStrategy } from '../inject/strategies/priorities.ts';
 import { ReplayStrategy } from '../inject/strategies/replay.ts';
 import { ScriptStrategy, script } from '../inject/strategies/script.ts';
 import { seededRandom } from '../inject/strategies/seeded-random.ts';
@@ -14,6 +15,8 @@ export function strategyOf(stage: ExploreStage, workload: Workload): Strategy {
       return exhaustive({ sleepSets: stage.prune });
     case 'random':
       return seededRandom({ seed: stage.seed });
+    case 'priorities':
+      return new PriorityStrategy(stage.seed);
   }
 }
 

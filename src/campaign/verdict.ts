@@ -14,7 +14,7 @@ export interface Switches {
 /** What a stage of exploration came to. */
 export interface StageResult {
   readonly name: string;
-  readonly strategy: 'script' | 'exhaustive' | 'random' | 'replay';
+  readonly strategy: 'script' | 'exhaustive' | 'random' | 'priorities' | 'replay';
   /** Executions done to their end. */
   readonly explored: number;
   /** Interleavings left out because they cannot differ from one that was run. */

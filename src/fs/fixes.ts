@@ -122,8 +122,7 @@ export const FIXES = [
     kernel: '4.4',
     year: 2015,
     commit: '020d5b7366fc',
-    title:
-      'a scrub that finds no chunk map passes over the block group if that was removed meanwhile',
+    title: 'a scrub that finds no chunk map passes over the block group if that was removed meanwhile',
     class: 'race',
     law: 'errors',
     requires: [],
@@ -134,8 +133,7 @@ export const FIXES = [
     kernel: '4.4',
     year: 2015,
     commit: '758f2dfcf8a2',
-    title:
-      'a scrub that is done with an unused block group puts it back on the list for the cleaner',
+    title: 'a scrub that is done with an unused block group puts it back on the list for the cleaner',
     class: 'race',
     law: 'block-groups',
     requires: [],
@@ -147,8 +145,7 @@ export const FIXES = [
     year: 2016,
     // As the model M1 that the changelog tells: the code it changed duplicated all writes already (docs/FIXES.md).
     commit: '22ab04e814f4',
-    title:
-      'while a device replace runs, every write to the source goes to the target too, wherever the copy stands',
+    title: 'while a device replace runs, every write to the source goes to the target too, wherever the copy stands',
     class: 'race',
     law: 'replication',
     requires: [],
@@ -159,8 +156,7 @@ export const FIXES = [
     kernel: '4.7',
     year: 2016,
     commit: '1a1a8b732c7e',
-    title:
-      'a device replace moves its left cursor past a block group before that becomes writable again',
+    title: 'a device replace moves its left cursor past a block group before that becomes writable again',
     class: 'race',
     law: 'replication',
     requires: [],
@@ -171,8 +167,7 @@ export const FIXES = [
     kernel: '4.7',
     year: 2016,
     commit: '81e87a736c55',
-    title:
-      'a device replace moves its left cursor under the lock that those who map writes hold',
+    title: 'a device replace moves its left cursor under the lock that those who map writes hold',
     class: 'race',
     law: 'locks',
     requires: [],
@@ -183,8 +178,7 @@ export const FIXES = [
     kernel: '4.7',
     year: 2016,
     commit: '57ba4cb85bff',
-    title:
-      'the removal of a chunk keeps the end of a device replace from changing ids of devices meanwhile',
+    title: 'the removal of a chunk keeps the end of a device replace from changing ids of devices meanwhile',
     class: 'race',
     law: 'errors',
     requires: [],
@@ -195,8 +189,7 @@ export const FIXES = [
     kernel: '5.2',
     year: 2019,
     commit: 'debd1c065d20',
-    title:
-      'the end of a device replace commits again until no chunk allocation on the source is pending',
+    title: 'the end of a device replace commits again until no chunk allocation on the source is pending',
     class: 'race',
     law: 'structure',
     requires: [],
@@ -208,8 +201,7 @@ export const FIXES = [
     introduced: '5.5',
     year: 2020,
     commit: '1bbb97b8ce7d',
-    title:
-      'a device replace copies a block group only when it is read-only, and waits for writes in place before',
+    title: 'a device replace copies a block group only when it is read-only, and waits for writes in place before',
     class: 'race',
     law: 'replication',
     requires: [],
@@ -220,8 +212,7 @@ export const FIXES = [
     kernel: '5.8',
     year: 2020,
     commit: '2473d24f2b77',
-    title:
-      'a scrub freezes the block group it is in, so that its logical and physical addresses are not reused',
+    title: 'a scrub freezes the block group it is in, so that its logical and physical addresses are not reused',
     class: 'race',
     law: 'scrub',
     requires: [],
@@ -232,8 +223,7 @@ export const FIXES = [
     kernel: '5.8',
     year: 2020,
     commit: 'ffcb9d44572a',
-    title:
-      'the item of a block group is deleted before others can see that the group is removed and reuse its address',
+    title: 'the item of a block group is deleted before others can see that the group is removed and reuse its address',
     class: 'race',
     law: 'errors',
     requires: [],
@@ -244,8 +234,7 @@ export const FIXES = [
     kernel: '5.8',
     year: 2020,
     commit: '9fecd13202f5',
-    title:
-      'a removal of a block group that fails half way drops the reference that the set of block groups held',
+    title: 'a removal of a block group that fails half way drops the reference that the set of block groups held',
     class: 'leak',
     law: 'block-groups',
     requires: [],
@@ -257,8 +246,7 @@ export const FIXES = [
     introduced: '5.2',
     year: 2020,
     commit: '4c8f353272dd',
-    title:
-      'the target of a device replace takes over which of its ranges are allocated',
+    title: 'the target of a device replace takes over which of its ranges are allocated',
     class: 'logic',
     law: 'discard',
     requires: [],
@@ -270,8 +258,7 @@ export const FIXES = [
     introduced: '6.5',
     year: 2023,
     commit: '0657b20c5a76',
-    title:
-      'a block group whose creation is not finished stays on the list of new ones when it becomes unused',
+    title: 'a block group whose creation is not finished stays on the list of new ones when it becomes unused',
     class: 'race',
     law: 'block-groups',
     requires: [],

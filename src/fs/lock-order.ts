@@ -6,8 +6,14 @@
  * through delayed references, which the commit applies one tree after the other.
  */
 export const LOCK_CLASSES = [
-  { name: 'volume-change', title: 'one change of the set of devices at a time: add, remove, resize, start of a replace' },
-  { name: 'replace-finish', title: 'the end, the cancelling and the suspension of a device replace exclude each other' },
+  {
+    name: 'volume-change',
+    title: 'one change of the set of devices at a time: add, remove, resize, start of a replace',
+  },
+  {
+    name: 'replace-finish',
+    title: 'the end, the cancelling and the suspension of a device replace exclude each other',
+  },
   { name: 'cleaner', title: 'one run of the cleaner at a time' },
   { name: 'delete-unused', title: 'the deletion of unused block groups, against relocation' },
   { name: 'rename', title: 'one rename between directories at a time' },

@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MIB } from '../base/units.ts';
+import { placeChunks } from './mkfs/chunk-placement.ts';
+import { checkOptions } from './mkfs/options.ts';
 import { type DiskWrite, MakeFilesystemError, type MakeFilesystemOptions, makeFilesystem } from './mkfs.ts';
 
 const hasCheck = spawnSync('btrfs', ['--version']).status === 0;
@@ -156,6 +158,52 @@ test('chunks that do not fit are refused with a device that would do, which then
   expect(makeFilesystem({ devices: [nearest], dataBytes: 100 * MIB, metadataBytes: 4 * MIB }).length).toBeGreaterThan(
     0,
   );
+});
+
+test('a profile that the devices cannot carry is refused with the next best', () => {
+  const devices = [16 * MIB, 16 * MIB];
+  expect(problemsOf({ devices, metadataProfile: 'raid1c3', dataProfile: 'raid1c4' })).toMatchObject([
+    { place: 'metadataProfile', reason: 'raid1c3 needs 3 devices, there are 2', nearest: 'dup' },
+    { place: 'dataProfile', reason: 'raid1c4 needs 4 devices, there are 2', nearest: 'single' },
+  ]);
+  const unknown = { devices, metadataProfile: 'riad1', dataProfile: 'mirror' } as unknown as MakeFilesystemOptions;
+  expect(problemsOf(unknown)).toMatchObject([
+    { place: 'metadataProfile', nearest: 'raid1' },
+    { place: 'dataProfile', nearest: 'single' },
+  ]);
+});
+
+test('a chunk of RAID0 is a whole number of rows', () => {
+  const devices = [16 * MIB, 16 * MIB, 16 * MIB];
+  expect(problemsOf({ devices, dataProfile: 'raid0', dataBytes: MIB })).toMatchObject([
+    { place: 'dataBytes', reason: '1048576 is not a multiple of 196608', nearest: '983040' },
+  ]);
+  expect(problemsOf({ devices, dataProfile: 'raid0', dataBytes: 983040 })).toEqual([]);
+});
+
+test('copies that fit on too few devices are refused with devices that would do, which then do', () => {
+  const options = {
+    devices: [16 * MIB, 64 * MIB],
+    dataProfile: 'raid1',
+    metadataBytes: MIB,
+    dataBytes: 32 * MIB,
+  } as const;
+  const [problem] = problemsOf(options);
+  expect(problem).toMatchObject({ place: 'dataBytes' });
+  expect(problem?.reason).toContain('1 × 33554432 bytes on each of 2 devices do not fit');
+  const nearest = Number(/devices of (\d+) bytes each/.exec(problem?.nearest ?? '')?.[1]);
+  expect(problemsOf({ ...options, devices: [nearest, nearest] })).toEqual([]);
+});
+
+test('chunks go to the devices with most room, and of equals to the first', () => {
+  const place = (devices: readonly number[], options: Partial<MakeFilesystemOptions>) =>
+    placeChunks(checkOptions({ devices, ...options })).chunks!.map(({ stripes }) =>
+      stripes.map(({ device }) => device),
+    );
+  const sizes = { systemBytes: MIB, metadataBytes: 4 * MIB, dataBytes: 4 * MIB };
+  expect(place([16 * MIB, 16 * MIB], sizes)).toEqual([[0], [1], [0]]);
+  expect(place([16 * MIB, 64 * MIB], sizes)).toEqual([[1], [1], [1]]);
+  expect(place([16 * MIB, 18 * MIB, 32 * MIB], { ...sizes, metadataProfile: 'raid1' })).toEqual([[2, 1], [2, 1], [2]]);
 });
 
 test('node sizes far off are answered with a bound', () => {

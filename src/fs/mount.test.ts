@@ -4,7 +4,7 @@ import { MIB } from '../base/units.ts';
 import { runAtomically } from '../task/task.ts';
 import { FixSet } from './fixes.ts';
 import { SUPERBLOCK, sealSuperblock } from './format/superblock.ts';
-import { makeFilesystem } from './mkfs.ts';
+import { type MakeFilesystemOptions, makeFilesystem } from './mkfs.ts';
 import { mount, unmountCore } from './mount.ts';
 import { MemoryWorld } from './testing/memory-world.ts';
 import { commitTransaction } from './transaction/commit.ts';
@@ -93,4 +93,67 @@ test('a read-only mount commits and writes nothing', () => {
   runAtomically(commitTransaction(fs));
   runAtomically(unmountCore(fs));
   expect(world.devices[0]!.log).toEqual([]);
+});
+
+const RAID1 = { devices: [16 * MIB, 16 * MIB], metadataProfile: 'raid1' } as const;
+
+/** Disks of the file system that `options` makes, and blank ones behind them. */
+function worldOf(options: MakeFilesystemOptions, spares: readonly number[] = []): MemoryWorld {
+  const world = new MemoryWorld([...options.devices, ...spares]);
+  for (const { device, offset, bytes } of makeFilesystem(options)) world.devices[device]!.write(offset, bytes);
+  return world;
+}
+
+function changeSuperblock(
+  world: MemoryWorld,
+  index: number,
+  change: (view: DataView, bytes: Uint8Array) => void,
+): void {
+  const bytes = world.devices[index]!.read(SUPERBLOCK_AT, 4096).slice();
+  change(viewOf(bytes), bytes);
+  sealSuperblock(bytes);
+  world.devices[index]!.write(SUPERBLOCK_AT, bytes);
+}
+
+const membersOf = (world: MemoryWorld) =>
+  runAtomically(mount(world, { fixes: new FixSet([]) }))
+    .volume.devices()
+    .map(({ id, block }) => [id, block!.index]);
+
+test('a device whose id no item names is no member, nor is one without a superblock', () => {
+  const world = worldOf(RAID1, [16 * MIB, 16 * MIB]);
+  world.devices[2]!.write(SUPERBLOCK_AT, world.devices[1]!.read(SUPERBLOCK_AT, 4096));
+  changeSuperblock(world, 2, (view) => writeU64(view, fields.deviceItem.at, 3));
+  expect(membersOf(world)).toEqual([
+    [1, 0],
+    [2, 1],
+  ]);
+});
+
+test('of two devices that say they are the same one, the newer counts; equally new ones are refused', () => {
+  const world = worldOf(RAID1, [16 * MIB]);
+  for (const [block, bytes] of world.devices[1]!.blocks) world.devices[2]!.write(block * 4096, bytes);
+  expect(() => membersOf(world)).toThrow(/EINVAL.*two devices say they are devid 2: devices 1 and 2/);
+  changeSuperblock(world, 1, (view) => writeU64(view, fields.generation.at, 0));
+  expect(membersOf(world)).toEqual([
+    [1, 0],
+    [2, 2],
+  ]);
+});
+
+test('devices of two file systems are refused', () => {
+  const world = worldOf(RAID1);
+  for (const { device, offset, bytes } of makeFilesystem({ ...RAID1, seed: 'other' })) {
+    if (device === 1) world.devices[1]!.write(offset, bytes);
+  }
+  expect(() => membersOf(world)).toThrow(/EINVAL.*device 1 belongs to another file system than device 0/);
+});
+
+test('what no chunk covers is unallocated, but for the first MiB and the places of superblocks', () => {
+  const world = worldOf({ devices: [72 * MIB], systemBytes: MIB, metadataBytes: 2 * MIB, dataBytes: 4 * MIB });
+  const [device] = runAtomically(mount(world, { fixes: new FixSet([]) })).volume.devices();
+  expect([...device!.unallocated.all()]).toEqual([
+    { start: 8 * MIB, length: 56 * MIB },
+    { start: 64 * MIB + 65536, length: 8 * MIB - 65536 },
+  ]);
 });

@@ -49,7 +49,10 @@ export const POINTS = [
   { name: 'commit-write-superblocks', title: 'before the devices are flushed and the superblocks written' },
   { name: 'commit-unpin', title: 'before the extents that the transaction freed can be allocated again' },
   { name: 'data-write-submit', title: 'before a data write is mapped to devices and submitted' },
-  { name: 'replace-write-mapped', title: 'while a device replace runs: before a write is submitted to the devices that were chosen for it' },
+  {
+    name: 'replace-write-mapped',
+    title: 'while a device replace runs: before a write is submitted to the devices that were chosen for it',
+  },
   { name: 'nocow-write-check', title: 'before a write in place asks whether its block group is writable' },
   { name: 'chunk-allocate', title: 'before a task that found no space enters a transaction to allocate a chunk' },
   { name: 'chunk-insert-items', title: 'before the second phase: block group item, device extents, chunk item' },
@@ -58,7 +61,10 @@ export const POINTS = [
   { name: 'block-group-erase', title: 'before a removed block group leaves the set of block groups' },
   { name: 'block-group-remove', title: 'before a removed block group is marked so for those who still hold it' },
   { name: 'chunk-map-erase', title: 'before the chunk map of a removed block group is erased' },
-  { name: 'block-group-remove-item', title: 'before the item of a removed block group is deleted, where that comes last' },
+  {
+    name: 'block-group-remove-item',
+    title: 'before the item of a removed block group is deleted, where that comes last',
+  },
   { name: 'scrub-find-device-extent', title: 'before a scrub searches the next device extent in the commit root' },
   { name: 'scrub-find-block-group', title: 'before a scrub looks up the block group of a device extent' },
   { name: 'scrub-set-read-only', title: 'before a scrub sets a block group read-only' },
@@ -71,10 +77,19 @@ export const POINTS = [
   { name: 'scrub-read-extent', title: 'before a scrub reads an extent that the commit root of the extent tree lists' },
   { name: 'scrub-verify', title: 'before a scrub judges what it has read of an extent' },
   { name: 'scrub-write', title: 'before a scrub writes what it has read: a repair, or the copy of a device replace' },
-  { name: 'replace-advance', title: 'before a device replace moves its left cursor past the device extent it has copied' },
+  {
+    name: 'replace-advance',
+    title: 'before a device replace moves its left cursor past the device extent it has copied',
+  },
   { name: 'replace-finish', title: 'before the end of a device replace: flush and commit' },
-  { name: 'replace-lock', title: 'before the end of a device replace takes the locks of devices and of chunk allocation, each time it tries' },
-  { name: 'replace-swap', title: 'before the end of a device replace first tries to swap the devices; not when it tries again' },
+  {
+    name: 'replace-lock',
+    title: 'before the end of a device replace takes the locks of devices and of chunk allocation, each time it tries',
+  },
+  {
+    name: 'replace-swap',
+    title: 'before the end of a device replace first tries to swap the devices; not when it tries again',
+  },
   {
     name: 'replace-swap-ids',
     title: 'in the middle of the swap of a device replace: stripes lie on the target, ids are not exchanged yet',
@@ -95,6 +110,10 @@ export const FAILURE_SITES = [
   { name: 'reserve-metadata-space', errno: 'ENOSPC', title: 'reservation of metadata space when a handle starts' },
   { name: 'set-read-only', errno: 'ENOSPC', title: 'setting a block group read-only for a scrub or a device replace' },
   { name: 'allocate-chunk', errno: 'ENOSPC', title: 'allocation of a chunk' },
-  { name: 'remove-block-group', errno: 'ENOMEM', title: 'removal of a block group, after it left the set of block groups' },
+  {
+    name: 'remove-block-group',
+    errno: 'ENOMEM',
+    title: 'removal of a block group, after it left the set of block groups',
+  },
   { name: 'allocate-tree-block', errno: 'ENOSPC', title: 'allocation of a tree block in the middle of a change' },
 ] as const satisfies readonly FailureSite[];

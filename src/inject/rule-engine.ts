@@ -1,7 +1,7 @@
 import { AssertionFailure } from '../base/assert.ts';
 import type { Errno } from '../base/errno.ts';
 import { overlaps } from '../base/range.ts';
-import type { RuleReport } from '../record/run-record.ts';
+import type { FailedIo, RuleReport } from '../record/run-record.ts';
 import { resource } from '../task/resource.ts';
 import type { IoRequest } from '../task/world.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -16,6 +16,8 @@ export class ActiveRule {
   matches = 0;
   fired = 0;
   released = 0;
+  /** What it made to fail, each kind once for each device. */
+  readonly failedIo: FailedIo[] = [];
   /** Completions that a reorder rule gathers until the epoch ends. */
   readonly gathered: SimulatedIo[] = [];
   private readonly taskPrefix: string | null;
@@ -73,17 +75,18 @@ export class RuleEngine {
       active.matches = 0;
       active.fired = 0;
       active.released = 0;
+      active.failedIo.length = 0;
       active.gathered.length = 0;
     }
   }
 
   reports(): RuleReport[] {
-    return this.rules.map(({ rule, fired, released }) => ({
+    return this.rules.map(({ rule, fired, released, failedIo }) => ({
       rule: rule.name,
       fired,
       released,
       act: rule.then.kind,
-      ...(rule.then.kind === 'fail' ? { errno: rule.then.errno } : {}),
+      ...(rule.then.kind === 'fail' ? { errno: rule.then.errno, failedIo: failedIo.slice() } : {}),
     }));
   }
 
@@ -93,8 +96,10 @@ export class RuleEngine {
     for (const active of this.ioRules) {
       if (!selectsIo(active.rule, device, request) || !this.fires(active, task.name)) continue;
       const { then } = active.rule;
-      if (then.kind === 'fail') errno ??= then.errno;
-      else delay ??= { rule: active, action: then };
+      if (then.kind === 'fail') {
+        errno ??= then.errno;
+        noteFailed(active.failedIo, device, request.operation);
+      } else delay ??= { rule: active, action: then };
     }
     return errno === null && delay === null ? UNTOUCHED : { errno, delay };
   }
@@ -133,6 +138,10 @@ export class RuleEngine {
     active.fired += 1;
     return true;
   }
+}
+
+function noteFailed(known: FailedIo[], device: number, operation: IoRequest['operation']): void {
+  if (!known.some((one) => one.device === device && one.operation === operation)) known.push({ device, operation });
 }
 
 function selectsOccurrence(occurrence: FaultRule['when']['occurrence'], nth: number): boolean {

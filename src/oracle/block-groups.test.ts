@@ -24,7 +24,14 @@ const GROUPS: readonly BlockGroupView[] = ON_DISK.groups.map(({ start, length, f
 );
 const DATA = GROUPS.find(({ flags }) => (flags & 1) !== 0)!;
 
+/** Free ranges are what the counters leave over, unless the test says otherwise. */
 function groupOf(parts: Partial<BlockGroupView>): BlockGroupView {
+  const group = plainGroup(parts);
+  const { length, used, reserved, pinned } = group;
+  return { ...group, freeRangeBytes: parts.freeRangeBytes ?? length - used - reserved - pinned };
+}
+
+function plainGroup(parts: Partial<BlockGroupView>): BlockGroupView {
   return {
     start: 0,
     length: 0,
@@ -33,6 +40,7 @@ function groupOf(parts: Partial<BlockGroupView>): BlockGroupView {
     pinned: 0,
     reserved: 0,
     superblockBytes: 0,
+    freeRangeBytes: 0,
     readOnlyHolders: 0,
     frozen: 0,
     references: 1,
@@ -66,7 +74,11 @@ function spacesOf(groups: readonly BlockGroupView[]): SpaceInfoView[] {
 }
 
 function changed(change: Partial<BlockGroupView>, which: BlockGroupView = DATA): BlockGroupView[] {
-  return GROUPS.map((group) => (group === which ? { ...group, ...change } : group));
+  return GROUPS.map((group) => {
+    if (group !== which) return group;
+    const { freeRangeBytes, ...others } = group;
+    return groupOf({ ...others, ...change });
+  });
 }
 
 /** After a commit: these groups in memory, these totals, these disks. */
@@ -190,6 +202,14 @@ describe('after an unmount', () => {
   ] as const)('nor anything in %s', (field, words) => {
     const groups = changed({ [field]: 1 });
     expect(unmounted({ groups })).toEqual([`block group ${DATA.start} (data) ${words} at the unmount`]);
+    expect(unmounted({ groups, isAborted: true })).toEqual([]);
+  });
+
+  test('nor free ranges that differ from the counters', () => {
+    const groups = changed({ freeRangeBytes: 4096 });
+    expect(unmounted({ groups })).toEqual([
+      expect.stringContaining(`the free ranges of block group ${DATA.start} are`),
+    ]);
     expect(unmounted({ groups, isAborted: true })).toEqual([]);
   });
 

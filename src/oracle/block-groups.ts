@@ -1,7 +1,7 @@
 import type { LogicalAddress } from '../base/units.ts';
 import type { RunRecord, Step } from '../record/run-record.ts';
 import type { BlockGroupsChanged, BlockGroupView, Observation } from '../task/observation.ts';
-import { compareTotals, compareWithDisk, kindOf, typeName } from './block-groups/accounts.ts';
+import { compareFreeRanges, compareTotals, compareWithDisk, kindOf, typeName } from './block-groups/accounts.ts';
 import { type Leftovers, leftoversOf } from './block-groups/leftovers.ts';
 import { faultsOf } from './history/faults.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
@@ -52,6 +52,7 @@ class BlockGroupsSession implements LawSession {
     this.lasting = stillThere(this.lasting, groups);
     if (this.violations.length >= LISTED_MAX) return;
     const found = compareTotals(groups, spaces);
+    if (moment === 'mounted') found.push(...compareFreeRanges(groups));
     const onDisk = spaceOnDisk(this.context.disks());
     if (onDisk !== null && onDisk.generation === generation) {
       found.push(...compareWithDisk(groups, onDisk));
@@ -96,7 +97,7 @@ function judgeLeftovers(leftovers: Leftovers, record: RunRecord): Violation[] {
       violations.push(violationOf(message, `${field} 0`, `${field} ${group[field]}`, step));
     }
   }
-  for (const one of compareTotals(groupsBefore, spaces)) {
+  for (const one of [...compareTotals(groupsBefore, spaces), ...compareFreeRanges(groupsBefore)]) {
     violations.push(violationOf(`at the unmount: ${one.what}`, one.expected, one.observed, step));
   }
   for (const { type, mayUse } of spaces) {

@@ -11,11 +11,14 @@ import {
 } from '../../tests/support/judged-disks.ts';
 import { viewOf, writeU64 } from '../base/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import type { BlockTable } from '../record/block-table.ts';
+import { makeFilesystem } from '../fs/mkfs.ts';
+import { BlockTable } from '../record/block-table.ts';
 import type { DiskImage } from '../record/image.ts';
+import type { RunRecord } from '../record/run-record.ts';
 import { discard } from './discard.ts';
 import { DEV_REPLACE, SUPER, SUPER_OFFSETS, TREE, TYPE } from './structure/layout.ts';
 import { LiveSpace } from './structure/live-space.ts';
+import { firstTouched, physicalRanges } from './structure/physical-ranges.ts';
 
 const SOUND = disksWithFiles(MIRRORED, [SIZE, SIZE]);
 
@@ -85,6 +88,32 @@ test('what counts are the roots on disk at that moment: those of a commit that i
   expect(judge([take, { ...take, disks: SOUND }], empty)).toHaveLength(1);
 });
 
+test('what was written before a discard and committed after it is lost, unless it was written again', () => {
+  const empty = disksWithNothing();
+  for (const [what, isLost] of [
+    ['tree-block', true],
+    [{ fill: 1 }, true],
+    [{ fill: 2 }, false],
+  ] as const) {
+    const place = what === 'tree-block' ? newTreeBlock() : placesOf(SOUND, what)[0]!;
+    const gone = copiesOf(SOUND);
+    gone[place.image]!.discard(place.offset, place.length);
+    const judged = (images: readonly DiskImage[], rules: RunRecord['rules'] = []) => {
+      const context = new StagedContext(empty);
+      const session = discard.begin(context);
+      const request = { operation: 'discard', offset: place.offset, length: 4096, purpose: { kind: 'data' } } as const;
+      session.io!({ device: place.image, request }, 100);
+      context.images = images;
+      session.observe!({ kind: 'block-groups', moment: 'committed', generation: 9, groups: [], spaces: [] }, 110);
+      return session.judge(runRecord({ rules })).length;
+    };
+    // Without checksums, zeroes may be what somebody wrote.
+    expect(judged(gone)).toBe(isLost ? 1 : 0);
+    expect(judged(SOUND)).toBe(0);
+    expect(judged(gone, [{ rule: 'r', fired: 1, act: 'fail', errno: 'EIO' }])).toBe(0);
+  }
+});
+
 test('a disk that is being copied to is as live as its source', () => {
   const edit = new ImageEditor(SOUND);
   const item = new Uint8Array(72);
@@ -118,13 +147,20 @@ test('trees that a discard has taken still guard the rest', () => {
   expect(found).toHaveLength(2);
 });
 
+/** As mkfs left them. */
 function disksWithNothing(): BlockTable[] {
-  const images = copiesOf(SOUND);
-  const empty = disksWithFiles({ ...MIRRORED, seed: 'empty' }, [SIZE, SIZE]);
-  // Another file system, whose data lies elsewhere: what matters is that its roots do not reach the place.
-  const edit = new ImageEditor(empty);
-  const live = LiveSpace.read(SOUND)!;
-  expect(live.generation).toBeGreaterThan(1);
-  for (const item of edit.items(TREE.EXTENT)) if (item.type === TYPE.EXTENT_ITEM) edit.remove(item);
-  return edit.finish().map((image, index) => (index < images.length ? (image as BlockTable) : images[index]!));
+  const disks = [new BlockTable(SIZE), new BlockTable(SIZE)];
+  for (const { device, offset, bytes } of makeFilesystem({ devices: [SIZE, SIZE], ...MIRRORED })) {
+    disks[device]!.write(offset, bytes);
+  }
+  return disks;
+}
+
+/** A tree block where mkfs had put none. */
+function newTreeBlock(): { readonly image: number; readonly offset: number; readonly length: number } {
+  const old = physicalRanges(LiveSpace.read(disksWithNothing())!).get(0)!;
+  const range = physicalRanges(LiveSpace.read(SOUND)!)
+    .get(0)!
+    .find(({ isTree, start, end }) => isTree && firstTouched(old, start, end) === null)!;
+  return { image: 0, offset: range.start, length: range.end - range.start };
 }

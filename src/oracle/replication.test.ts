@@ -83,6 +83,17 @@ describe('at the end of a run', () => {
     expect(messages({ after: damaged(TREE_BLOCK), rules: [{ ...rule, fired: 0, act: 'fail' }] })).toHaveLength(1);
   });
 
+  test('and only on the device whose writes it failed', () => {
+    const after = damaged(TREE_BLOCK);
+    const { image } = placesOf(SOUND, TREE_BLOCK)[1]!;
+    const rule = { rule: 'r', fired: 1, act: 'fail', errno: 'EIO' } as const;
+    const failing = (device: number, operation: 'read' | 'write') => [{ ...rule, failedIo: [{ device, operation }] }];
+    expect(messages({ after, rules: failing(image, 'write') })).toEqual([]);
+    expect(messages({ after, rules: failing(1 - image, 'write') })).toHaveLength(1);
+    expect(messages({ after, rules: failing(image, 'read') })).toHaveLength(1);
+    expect(messages({ after, rules: [{ ...rule, failedIo: [] }] })).toHaveLength(1);
+  });
+
   test('damage from before the run may stay, unless a scrub said that it went over it', () => {
     const after = damaged(WITH_CHECKSUM);
     expect(messages({ before: after, after })).toEqual([]);
@@ -226,6 +237,20 @@ describe('at the swap of a device replace', () => {
     const images = withTarget(single);
     const place = placesOf(single, WITH_CHECKSUM)[0]!;
     images[1]!.discard(place.offset, place.length);
-    expect(atSwap(images, 1, 0, [{ rule: 'r', fired: 1, act: 'fail', errno: 'EIO' }])).toEqual([]);
+    const rule = { rule: 'r', fired: 1, act: 'fail', errno: 'EIO' } as const;
+    expect(atSwap(images, 1, 0, [rule])).toEqual([]);
+    expect(atSwap(images, 1, 0, [{ ...rule, failedIo: [{ device: 1, operation: 'write' }] }])).toEqual([]);
+    expect(atSwap(images, 1, 0, [{ ...rule, failedIo: [{ device: 0, operation: 'read' }] }])).toEqual([]);
+    expect(atSwap(images, 1, 0, [{ ...rule, failedIo: [{ device: 0, operation: 'write' }] }])).toHaveLength(1);
+  });
+
+  test('but not what a mirror that could be read still had', () => {
+    const images = withTarget(SOUND);
+    const place = placesOf(SOUND, WITH_CHECKSUM).find(({ image }) => image === 0)!;
+    images[2]!.discard(place.offset, place.length);
+    const rule = { rule: 'r', fired: 1, act: 'fail', errno: 'EIO' } as const;
+    const read = (device: number) => ({ device, operation: 'read' }) as const;
+    expect(atSwap(images, 2, 0, [{ ...rule, failedIo: [read(0)] }])).toHaveLength(1);
+    expect(atSwap(images, 2, 0, [{ ...rule, failedIo: [read(0), read(1)] }])).toEqual([]);
   });
 });

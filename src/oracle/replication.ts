@@ -1,9 +1,9 @@
 import type { RunRecord, Step } from '../record/run-record.ts';
 import type { DeviceReplaced, Observation } from '../task/observation.ts';
-import { faultsOf } from './history/faults.ts';
+import { type Faults, faultsOf } from './history/faults.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
 import { type BadCopy, badCopies, joinNeighbours } from './replication/copies.ts';
-import { missingOnTarget } from './replication/replaced-device.ts';
+import { type MissingCopy, missingOnTarget } from './replication/replaced-device.ts';
 
 /** More bad stretches of one moment than this are counted, not listed. */
 const LISTED_MAX = 8;
@@ -12,7 +12,7 @@ const LISTED_MAX = 8;
 interface Swap {
   readonly replaced: DeviceReplaced;
   readonly step: Step;
-  readonly bad: readonly BadCopy[];
+  readonly bad: readonly MissingCopy[];
 }
 
 /**
@@ -40,17 +40,19 @@ class ReplicationSession implements LawSession {
   }
 
   judge(record: RunRecord): Violation[] {
-    // A write that was made to fail on one device leaves that copy stale until a scrub or a read repairs it.
-    if (faultsOf(record).wasInjected) return [];
-    const violations = this.swaps.flatMap(judgeSwap);
-    if (record.after.length > 0) violations.push(...judgeEnd(record));
+    const faults = faultsOf(record);
+    const violations = this.swaps.flatMap((swap) => judgeSwap(swap, faults));
+    if (record.after.length > 0) violations.push(...judgeEnd(record, this.swaps, faults));
     return violations;
   }
 }
 
-function judgeSwap({ replaced, step, bad }: Swap): Violation[] {
+function judgeSwap({ replaced, step, bad }: Swap, faults: Faults): Violation[] {
+  // The target missed writes of its own. Else it owes what some disk had that could be read.
+  if (faults.wasInjected && faults.writesMayFail(replaced.target)) return [];
+  const owed = bad.filter(({ goodImages }) => goodImages.some((image) => !faults.readsMayFail(image)));
   const place = (one: BadCopy) => `[${one.offset}, ${one.offset + one.length}) of device ${replaced.devid}`;
-  return listed(bad).map((one) => ({
+  return listed(owed).map((one) => ({
     law: 'replication',
     message: `the replaced device ${replaced.devid} did not hand over ${describe(one)}: ${place(one)}`,
     expected:
@@ -62,13 +64,14 @@ function judgeSwap({ replaced, step, bad }: Swap): Violation[] {
   }));
 }
 
-function judgeEnd(record: RunRecord): Violation[] {
+function judgeEnd(record: RunRecord, swaps: readonly Swap[], faults: Faults): Violation[] {
   const all = badCopies(record.after);
   if (all.length === 0) return [];
   const wasBad = new Set(badCopies(record.before).map(placeOf));
   const isStopped = !record.unmounted || record.aborted !== null;
   const damaged = lastDamage(record);
   const bad = all.filter((one) => {
+    if (faults.wasInjected && mayBeStale(one, swaps, faults)) return false;
     // Overwritten in place, and then the power went: no order among the devices is promised.
     if (isStopped && !hasChecksum(one)) return false;
     if (damaged !== null && one.kind !== 'tree-block') return isRepairedAfter(damaged, one, record);
@@ -91,6 +94,12 @@ function complaint(one: BadCopy): string {
 
 function hasChecksum({ kind }: BadCopy): boolean {
   return kind !== 'data-without-checksum';
+}
+
+/** A write that was made to fail leaves a copy stale until a scrub or a read repairs it; so may a read, on a target. */
+function mayBeStale({ image }: BadCopy, swaps: readonly Swap[], faults: Faults): boolean {
+  if (faults.writesMayFail(image)) return true;
+  return swaps.some(({ replaced, bad }) => replaced.target === image && bad.length > 0);
 }
 
 function placeOf(one: BadCopy): string {

@@ -11,6 +11,7 @@ import {
   runRecord,
   SIZE,
   StagedContext,
+  WHOLE_SCRUB,
 } from '../../tests/support/judged-disks.ts';
 import { writeU64 } from '../base/bytes.ts';
 import type { DiskImage } from '../record/image.ts';
@@ -183,6 +184,78 @@ describe('what a scrub says of errors', () => {
     const before = copiesOf(SOUND);
     damage(before, placesOf(SOUND, { fill: 1 })[1]!);
     expect(judge({ ended, record: { before } })).toEqual([]);
+  });
+});
+
+describe('damage that was there when a scrub began', () => {
+  const corrupt = operation('corrupt', {}, 1, 2);
+
+  /** A scrub of damaged disks that says it found nothing. */
+  function silent(what: LivePlace, operations = [corrupt], images: readonly DiskImage[] = SOUND): string[] {
+    const disks = copiesOf(images as typeof SOUND);
+    damage(disks, what);
+    const context = new StagedContext(disks);
+    const session = scrub.begin(context);
+    session.observe!({ ...STARTED }, 10);
+    for (const [start, end] of EXTENTS) {
+      const purpose = { kind: 'scrub' } as const;
+      session.io!({ device: 0, request: { operation: 'read', offset: start, length: end - start, purpose } }, 11);
+    }
+    session.observe!({ ...ENDED }, 20);
+    return session.judge(runRecord({ before: SOUND, operations })).map(({ message }) => message);
+  }
+
+  test('is found', () => {
+    const place = onFirst({ fill: 1 });
+    expect(silent(place)).toEqual([`a scrub of device 1 did not find the damage at ${place.offset} of disk 0`]);
+    expect(silent(onFirst('tree-block'))).toHaveLength(1);
+  });
+
+  test('is not, where no checksum shows it, or on another device, or when others were at work', () => {
+    expect(silent(onFirst({ fill: 2 }))).toEqual([]);
+    expect(silent(placesOf(SOUND, { fill: 1 }).find(({ image }) => image === 1)!)).toEqual([]);
+    const reader = operation('read', {}, 12, 14);
+    const own = operation('scrub', { ...WHOLE_SCRUB, devid: 1 }, 9, 21);
+    expect(silent(onFirst({ fill: 1 }), [corrupt, own, reader])).toEqual([]);
+    expect(silent(onFirst({ fill: 1 }), [corrupt, own])).toHaveLength(1);
+  });
+});
+
+describe('a scrub operation that ended well', () => {
+  const whole = operation('scrub', WHOLE_SCRUB, 9, 40);
+
+  /** One scrub after the other, each of which has read all. */
+  function operated(scrubs: readonly Partial<Record<'devid' | 'device' | 'start' | 'end', number>>[], own = whole) {
+    const session = scrub.begin(new StagedContext(SOUND));
+    for (const [index, parts] of scrubs.entries()) {
+      const started = { ...STARTED, ...parts, scrub: index };
+      session.observe!(started as typeof STARTED, 10 + index);
+      const request = { operation: 'read', offset: 0, length: SIZE, purpose: { kind: 'scrub' } } as const;
+      session.io!({ device: started.device, request }, 10 + index);
+      session.observe!({ ...ENDED, scrub: index as 1 }, 10 + index);
+    }
+    return session.judge(runRecord({ before: SOUND, operations: [own] })).map(({ message }) => message);
+  }
+
+  test('has gone through every device, from end to end', () => {
+    expect(operated([{}, { devid: 2, device: 1 }])).toEqual([]);
+    expect(operated([{}])).toEqual(['a scrub ended well although it did not go through device 2']);
+    expect(operated([{ end: SIZE - 4096 }, { devid: 2, device: 1 }])).toEqual([
+      'a scrub ended well although it did not go through device 1',
+    ]);
+  });
+
+  test('or through the one it was to scrub, as far as it was to', () => {
+    expect(operated([{}], operation('scrub', { ...WHOLE_SCRUB, devid: 1 }, 9, 40))).toEqual([]);
+    expect(operated([], operation('scrub', { ...WHOLE_SCRUB, devid: 1 }, 9, 40))).toHaveLength(1);
+    const part = operation('scrub', { ...WHOLE_SCRUB, devid: 1, start: 4096, end: 8192 }, 9, 40);
+    expect(operated([{ start: 4096, end: 8192 }], part)).toEqual([]);
+    expect(operated([{ start: 8192, end: SIZE }], part)).toHaveLength(1);
+  });
+
+  test('owes nothing when it failed or went on from an earlier one', () => {
+    expect(operated([], operation('scrub', WHOLE_SCRUB, 9, 40, 'EIO'))).toEqual([]);
+    expect(operated([], operation('scrub', { ...WHOLE_SCRUB, resume: true }, 9, 40))).toEqual([]);
   });
 });
 

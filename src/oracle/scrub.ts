@@ -1,10 +1,11 @@
 import type { DiskImage } from '../record/image.ts';
-import type { RunRecord, Step } from '../record/run-record.ts';
+import type { OperationRecord, RunRecord, Step } from '../record/run-record.ts';
 import type { Observation, ScrubEnded, ScrubStarted } from '../task/observation.ts';
 import { type Faults, faultsOf } from './history/faults.ts';
 import type { Law, LawContext, LawSession, Violation, WatchedIo } from './law.ts';
 import { badCopies } from './replication/copies.ts';
 import { Coverage } from './scrub/coverage.ts';
+import { damageOn } from './scrub/damage.ts';
 import { type ScrubDuty, scrubDuties } from './scrub/duties.ts';
 import { checkImage } from './structure/check-image.ts';
 import { type LiveSpace, liveSpaceOf } from './structure/live-space.ts';
@@ -27,6 +28,8 @@ export const scrub: Law = {
 interface Watched {
   readonly started: ScrubStarted;
   readonly startedAt: Step;
+  /** The disks when it began. */
+  readonly disks: readonly DiskImage[];
   readonly before: LiveSpace | null;
   readonly read: Coverage;
   /** What was written to other disks: of a device replace, the copy. */
@@ -44,10 +47,12 @@ class ScrubSession implements LawSession {
 
   observe(observation: Observation, step: Step): void {
     if (observation.kind === 'scrub-started') {
+      const disks = this.context.disks();
       this.scrubs.push({
         started: { ...observation },
         startedAt: step,
-        before: readLive(this.context.disks()),
+        disks,
+        before: liveSpaceOf(disks),
         read: new Coverage(),
         copied: new Coverage(),
         ended: null,
@@ -72,21 +77,23 @@ class ScrubSession implements LawSession {
 
   judge(record: RunRecord): Violation[] {
     const faults = faultsOf(record);
-    return this.scrubs.flatMap((scrub) => [...judgeCoverage(scrub, faults), ...judgeErrors(scrub, record, faults)]);
+    const violations = this.scrubs.flatMap((scrub) => [
+      ...judgeCoverage(scrub, faults),
+      ...judgeErrors(scrub, record, faults),
+      ...judgeSilence(scrub, record),
+    ]);
+    for (const operation of record.operations) violations.push(...judgeOperation(operation, this.scrubs));
+    return violations;
   }
 
   /** What was live at both ends and is neither read nor copied. */
   private leftOf({ started, before, read, copied }: Watched): ScrubDuty[] {
-    const after = readLive(this.context.disks());
+    const after = liveSpaceOf(this.context.disks());
     if (before === null || after === null) return [];
     const isDone = (start: number, end: number) =>
       started.isReplace ? read.covers(start, end, copied) : read.covers(start, end);
     return scrubDuties(before, after, started).filter(({ start, end }) => !isDone(start, end));
   }
-}
-
-function readLive(disks: readonly DiskImage[]): LiveSpace | null {
-  return liveSpaceOf(disks);
 }
 
 function judgeCoverage({ started, startedAt, ended }: Watched, faults: Faults): Violation[] {
@@ -117,6 +124,70 @@ function judgeErrors({ started, startedAt, ended }: Watched, record: RunRecord, 
       evidence: [startedAt, ended.step],
     },
   ];
+}
+
+/** Damage that was there when the scrub began, and that nobody else touched meanwhile, is found. */
+function judgeSilence({ started, startedAt, disks, ended }: Watched, record: RunRecord): Violation[] {
+  if (ended === null || !ended.observation.isComplete || ended.observation.errorsFound > 0 || started.isReplace)
+    return [];
+  if (!mayBeDamaged(record) || !isAlone(startedAt, ended.step, record)) return [];
+  const missed = damageOn(disks, started);
+  if (missed === null) return [];
+  return [
+    {
+      law: 'scrub',
+      message: `a scrub of device ${started.devid} did not find the damage at ${missed} of disk ${started.device}`,
+      expected: 'at least one error',
+      observed: 'no errors',
+      evidence: [startedAt, ended.step],
+    },
+  ];
+}
+
+/** So that sound disks need not be read once more. */
+function mayBeDamaged(record: RunRecord): boolean {
+  return record.operations.some(({ operation }) => operation === 'corrupt') || !wasSound(record.before);
+}
+
+/** Whether no other operation can have repaired or freed anything from `from` to `to`. */
+function isAlone(from: Step, to: Step, { operations }: RunRecord): boolean {
+  let others = -1;
+  for (const { started, ended } of operations) if (started < to && (ended === null || ended > from)) others++;
+  return others <= 0;
+}
+
+/** A scrub operation that ended well has scrubbed every device it was to scrub, as far as it was to. */
+function judgeOperation(record: OperationRecord, scrubs: readonly Watched[]): Violation[] {
+  const { operation, args, result, started, ended } = record;
+  if (operation !== 'scrub' || result === null || result.error !== null || args['resume'] === true) return [];
+  const own = scrubs.filter(
+    ({ startedAt }) => startedAt >= started && startedAt <= (ended ?? Number.POSITIVE_INFINITY),
+  );
+  const devid = typeof args['devid'] === 'number' ? args['devid'] : null;
+  const live = own[0]?.before;
+  const devices = devid !== null ? [devid] : live === undefined || live === null ? [] : [...live.imageOf.keys()];
+  const from = typeof args['start'] === 'number' ? args['start'] : 0;
+  const to = typeof args['end'] === 'number' ? args['end'] : Number.POSITIVE_INFINITY;
+  const isDone = (device: number) =>
+    own.some(({ started: one, before, ended: end }) => {
+      const size = before?.sizes.get(device) ?? 0;
+      const isWhole = one.start <= from && one.end >= Math.min(to, size);
+      return one.devid === device && !one.isReplace && isWhole && end?.observation.isComplete === true;
+    });
+  return devices
+    .filter((device) => !isDone(device))
+    .map((device) => ({
+      law: 'scrub',
+      message: `a scrub ended well although it did not go through device ${device}`,
+      expected: `device ${device} scrubbed from ${from} to ${to === Number.POSITIVE_INFINITY ? 'its end' : to}`,
+      observed: own.length === 0 ? 'no device was scrubbed' : own.map(showRange).join(', '),
+      evidence: [started, ended ?? started],
+    }));
+}
+
+function showRange({ started, ended }: Watched): string {
+  const how = ended?.observation.isComplete ? '' : ', not to the end';
+  return `device ${started.devid} [${started.start}, ${started.end})${how}`;
 }
 
 const soundness = new Map<string, boolean>();

@@ -62,6 +62,12 @@ export interface LockReport {
   readonly locks: readonly string[];
 }
 
+/** Some I/O of this kind failed on the device with this index. */
+export interface FailedIo {
+  readonly device: number;
+  readonly operation: 'read' | 'write' | 'flush' | 'discard';
+}
+
 export interface RuleReport {
   readonly rule: string;
   readonly fired: number;
@@ -71,6 +77,8 @@ export interface RuleReport {
   readonly act?: 'delay' | 'fail' | 'reorder';
   /** With `fail`: the errno it injects. */
   readonly errno?: Errno;
+  /** With `fail`: each kind of I/O that it made to fail, once for each device; absent where nobody kept account. */
+  readonly failedIo?: readonly FailedIo[];
 }
 
 /** All that one execution leaves behind. */

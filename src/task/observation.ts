@@ -71,6 +71,8 @@ export interface BlockGroupView {
   readonly pinned: number;
   readonly reserved: number;
   readonly superblockBytes: number;
+  /** In its free ranges: what the allocator could give out, and those who trim it do not have in hand. */
+  readonly freeRangeBytes: number;
   readonly readOnlyHolders: number;
   readonly frozen: number;
   readonly references: number;

@@ -123,13 +123,14 @@ function readStage(checker: Checker, node: Located, known: KnownNames): ExploreS
         bound: part.data.bound,
       };
     }
-    case 'random': {
-      const part = checker.read(STAGE_SHAPES.random, node, 'a random stage');
+    case 'random':
+    case 'priorities': {
+      const part = checker.read(STAGE_SHAPES[name], node, `a stage of strategy ${name}`);
       if (part === null) return null;
       const points = readPoints(checker, node, part.data.points, known);
       return {
-        strategy: 'random',
-        name: part.data.name ?? 'random',
+        strategy: name,
+        name: part.data.name ?? name,
         points,
         runs: part.data.runs,
         seed: part.data.seed,

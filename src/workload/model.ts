@@ -328,6 +328,9 @@ export type FaultEffect =
   | { readonly kind: 'reorder-last-first' }
   | { readonly kind: 'reorder-shuffle' };
 
+/** `priorities`: probabilistic concurrency testing, which lets one task stand still for long. */
+export type RandomisedStrategy = 'random' | 'priorities';
+
 export type ExploreStage = ScriptStage | ExhaustiveStage | RandomStage;
 
 /** The schedule of the file, once. */
@@ -347,11 +350,15 @@ export interface ExhaustiveStage {
   readonly bound: number;
 }
 export interface RandomStage {
-  readonly strategy: 'random';
+  readonly strategy: RandomisedStrategy;
   readonly name: string;
   readonly points: readonly string[] | null;
   readonly runs: number;
   readonly seed: string;
+}
+
+export function isRandomised(stage: ExploreStage): stage is RandomStage {
+  return stage.strategy === 'random' || stage.strategy === 'priorities';
 }
 
 /**

@@ -451,7 +451,7 @@ test.each([
     '7 "exhaustiv" unknown-name: there is no strategy "exhaustiv"; did you mean "exhaustive"?',
   ],
   ['{ stratgy: random }', '7 "stratgy" unknown-key: a stage has no key "stratgy"; did you mean "strategy"?'],
-  ['{ runs: 5 }', '7 "{" missing-key: a stage needs the key "strategy"; one of: script, exhaustive, random'],
+  ['{ runs: 5 }', '7 "{" missing-key: a stage needs the key "strategy"; one of: script, exhaustive, random, priorities'],
   ['random', '7 "random" value: "explore" is a stage or a list of them; such as { strategy: random, runs: 100 }'],
   ['[ random ]', '7 "random" value: a stage is a mapping with a "strategy"; write { strategy: random }'],
   ['[]', '7 "[" value: "explore" is a stage or a list of them; such as { strategy: random, runs: 100 }'],
@@ -459,7 +459,7 @@ test.each([
   ['{ strategy: random, runs: 1e12 }', '7 "1e12" value: "runs": at most 1000000000, found 1000000000000'],
   [
     '{ strategy: random, bound: 5 }',
-    '7 "bound" unknown-key: a random stage has no key "bound"; one of: strategy, name, points, runs, seed',
+    '7 "bound" unknown-key: a stage of strategy random has no key "bound"; one of: strategy, name, points, runs, seed',
   ],
   [
     '{ strategy: exhaustive, points: [commit-strat] }',

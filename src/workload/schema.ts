@@ -318,6 +318,13 @@ const STAGE_POINTS = oneOrMore('a point', s.foreignName('a point', 'points'))
   .optional()
   .describe('switch tasks only at these points; at every effect unless given');
 
+const RANDOMISED = {
+  name: STAGE_NAME,
+  points: STAGE_POINTS,
+  runs: s.whole('how many executions', { min: 1, max: EXECUTIONS_MAX }).default(1000),
+  seed: s.seed('of the random choices').default('1'),
+};
+
 export const STAGE_SHAPES = {
   script: mapping({ strategy: s.word('the schedule of this file', ['script']), name: STAGE_NAME }),
   exhaustive: mapping({
@@ -328,14 +335,20 @@ export const STAGE_SHAPES = {
     bound: s.whole('stop, incomplete, after so many executions', { min: 1, max: EXECUTIONS_MAX }).default(100_000),
   }),
   random: mapping({
-    strategy: s.word('random interleavings', ['random']),
-    name: STAGE_NAME,
-    points: STAGE_POINTS,
-    runs: s.whole('how many executions', { min: 1, max: EXECUTIONS_MAX }).default(1000),
-    seed: s.seed('of the random choices').default('1'),
+    strategy: s.word('random interleavings: whoever can go on goes on with equal chances', ['random']),
+    ...RANDOMISED,
+  }),
+  priorities: mapping({
+    strategy: s.word('random interleavings in which a task may stand still for long (PCT)', ['priorities']),
+    ...RANDOMISED,
   }),
 };
-const STAGE = either('a stage with a "strategy"', [STAGE_SHAPES.script, STAGE_SHAPES.exhaustive, STAGE_SHAPES.random]);
+const STAGE = either('a stage with a "strategy"', [
+  STAGE_SHAPES.script,
+  STAGE_SHAPES.exhaustive,
+  STAGE_SHAPES.random,
+  STAGE_SHAPES.priorities,
+]);
 
 export const STEP = z
   .record(z.string(), s.foreignName('the point', 'points'))

@@ -1,5 +1,5 @@
-import type { Choice, WorldView } from '../../src/inject/strategy.ts';
 import { SteadyStrategy } from '../../src/inject/strategies/steady.ts';
+import type { Choice, WorldView } from '../../src/inject/strategy.ts';
 
 /**
  * All orders of `first` steps of one task among `second` steps of another, as lists of task indices: the binomial

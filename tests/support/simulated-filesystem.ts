@@ -1,6 +1,11 @@
 import { MIB } from '../../src/base/units.ts';
 import { FsError } from '../../src/fs/errors.ts';
-import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../../src/fs/filesystem.ts';
+import {
+  type MountedFilesystem,
+  type MountOptions,
+  mountFilesystem,
+  unmountFilesystem,
+} from '../../src/fs/filesystem.ts';
 import { allFixes, type FixSet } from '../../src/fs/fixes.ts';
 import { LOCK_ORDER } from '../../src/fs/lock-order.ts';
 import { makeFilesystem } from '../../src/fs/mkfs.ts';
@@ -41,6 +46,8 @@ export interface RaceOptions {
   readonly mutations?: ReadonlySet<string>;
   readonly decideAt?: ReadonlySet<string>;
   readonly rules?: readonly FaultRule[];
+  /** Of the mount, besides fixes and mutations. */
+  readonly mount?: Omit<MountOptions, 'fixes' | 'mutations'>;
   /** Runs alone after the tasks, before the unmount. */
   readonly afterwards?: Work;
 }
@@ -72,7 +79,7 @@ export class Race {
   private *run(): Task<void> {
     const { world, options } = this;
     const { fixes = allFixes(), mutations = new Set<string>() } = options;
-    const fs = yield* mountFilesystem(world, { fixes, mutations });
+    const fs = yield* mountFilesystem(world, { ...options.mount, fixes, mutations });
     world.beginExploration();
     const handles = options.tasks.map((work, index) => world.spawn(`t${index + 1}`, this.runTask(fs, work, index)));
     for (const handle of handles) yield* handle.join();

@@ -46,7 +46,8 @@ function findabilityOf(workload: Workload, plan: SettingPlan): Figure[] {
       seed: 'bench',
     });
     const milliseconds = performance.now() - started;
-    if (execution!.violations.length > 0) figures.push({ name, value: milliseconds, unit: 'ms by script', bound: '≤ 100' });
+    if (execution!.violations.length > 0)
+      figures.push({ name, value: milliseconds, unit: 'ms by script', bound: '≤ 100' });
   }
   const found = SEEDS.map((seed) => executionsUntilFound(workload, plan, seed)).sort((a, b) => a - b);
   const missed = found.filter((executions) => executions > EXECUTIONS_MAX).length;

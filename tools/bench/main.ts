@@ -14,7 +14,12 @@ import { measureWorkloads } from './workloads.ts';
  */
 const started = performance.now();
 const scheduling = await measureScheduling();
-const figures: Figure[] = [...scheduling.figures, ...measureEngine(), ...measureWorkloads(scheduling.costs), ...measureFindability()];
+const figures: Figure[] = [
+  ...scheduling.figures,
+  ...measureEngine(),
+  ...measureWorkloads(scheduling.costs),
+  ...measureFindability(),
+];
 
 const table = new Table({ head: ['measured', 'value', 'unit', 'bound'], style: { head: [], border: [] } });
 for (const { name, value, unit, bound } of figures) {

@@ -1,4 +1,6 @@
 import { type RandomStream, randomStream } from '../../src/base/random.ts';
+import { POINTS } from '../../src/fs/points.ts';
+import { DeviceGenerator } from './generate-devices.ts';
 
 /** A workload in the form of its YAML file, so that what failed can be shown, cut down and run by anybody. */
 export interface WorkloadForm {
@@ -15,9 +17,12 @@ const SECTOR = 4 * KIB;
 const FILES = ['/a', '/b', '/d/a', '/d/c'];
 const TASK_NAMES = ['t', 'u', 'v', 'w'];
 
+/** What workloads are about: files alone, or devices and administrators too. */
+export type Scope = 'files' | 'devices';
+
 /** The workload with this seed; now and then one that the checker refuses. */
-export function generateWorkload(seed: string): WorkloadForm {
-  return new Generator(randomStream(seed, 'workload')).workload();
+export function generateWorkload(seed: string, scope: Scope): WorkloadForm {
+  return new Generator(randomStream(seed, 'workload'), scope).workload();
 }
 
 interface OpenedHandle {
@@ -33,8 +38,11 @@ class Generator {
   private handles: OpenedHandle[] = [];
   private handleCount = 0;
 
-  constructor(random: RandomStream) {
+  private readonly devices: DeviceGenerator | null;
+
+  constructor(random: RandomStream, scope: Scope) {
     this.random = random;
+    this.devices = scope === 'devices' ? new DeviceGenerator(random) : null;
   }
 
   workload(): WorkloadForm {
@@ -48,6 +56,7 @@ class Generator {
     const tasks: WorkloadForm['tasks'] = {};
     const taskCount = 1 + this.random.below(4);
     for (let index = 0; index < taskCount; index++) tasks[TASK_NAMES[index]!] = this.task();
+    if (this.devices !== null) this.administrate(this.devices, tasks);
     const inject: WorkloadForm['inject'] = [];
     if (this.random.chance(2, 5)) {
       const rules = 1 + this.random.below(2);
@@ -56,7 +65,25 @@ class Generator {
     return { filesystem, setup, tasks, inject };
   }
 
+  /** One or two administrators, and now and then an operation of theirs in another task. */
+  private administrate(devices: DeviceGenerator, tasks: WorkloadForm['tasks']): void {
+    for (const task of Object.values(tasks)) {
+      if (this.random.chance(1, 4))
+        task.do.splice(this.random.below(task.do.length + 1), 0, devices.operation(this.files));
+    }
+    const administrators = this.random.chance(1, 3) ? ['admin', 'boss'] : ['admin'];
+    for (const name of administrators) {
+      const operations = Array.from({ length: 1 + this.random.below(5) }, () => devices.operation(this.files));
+      tasks[name] = { repeat: this.random.chance(1, 8) ? 2 : 1, do: operations };
+    }
+    for (const operation of devices.takeSpares()) {
+      const list = tasks['admin']!.do;
+      list.splice(this.random.below(list.length + 1), 0, operation);
+    }
+  }
+
   private filesystem(): Record<string, unknown> {
+    if (this.devices !== null) return this.devices.filesystem();
     const nodeSize = this.oneOf(['4K', '4K', '4K', '4K', '8K', '16K', '32K', '64K']);
     const metadata = this.oneOf(['single', 'single', 'dup']);
     this.isTight = this.random.chance(1, 8);
@@ -71,7 +98,7 @@ class Generator {
     const operations: OperationForm[] = [{ mkdir: '/d' }];
     for (const file of this.files) {
       if (this.random.chance(1, 10)) continue;
-      operations.push({ create: file });
+      operations.push(this.create(file));
       const writes = this.random.below(4);
       for (let index = 0; index < writes; index++) operations.push(this.write({ file }, false));
       if (this.random.chance(1, 5)) operations.push({ truncate: { file, size: this.offset() } });
@@ -85,8 +112,25 @@ class Generator {
       const count = 10 + this.random.below(60);
       for (let index = 0; index < count; index++) operations.push({ create: `/d/filler-with-a-longer-name-${index}` });
     }
+    if (this.devices !== null) operations.push(...this.chunkFillers(), ...this.devices.setup(this.files));
     if (this.random.chance(1, 3)) operations.push('remount');
     return operations;
+  }
+
+  /** Files that filled data block groups, and went: their groups are unused when the tasks begin. */
+  private chunkFillers(): OperationForm[] {
+    if (!this.random.chance(1, 2)) return [];
+    const length = (2 + this.random.below(10)) * 64 * KIB;
+    const file = this.files[0]!;
+    const filled: OperationForm[] = [{ create: '/filler' }, { write: { file: '/filler', offset: 0, length } }];
+    if (this.random.chance(1, 2)) filled.push('sync');
+    if (this.random.chance(1, 2)) filled.push({ write: { file, offset: 0, length: 64 * KIB, direct: true } });
+    filled.push(this.oneOf<OperationForm>([{ unlink: '/filler' }, { truncate: { file: '/filler', size: SECTOR } }]));
+    return filled;
+  }
+
+  private create(file: string): OperationForm {
+    return this.devices !== null && this.random.chance(1, 4) ? { create: { file, nodatacow: true } } : { create: file };
   }
 
   private task(): WorkloadForm['tasks'][string] {
@@ -99,6 +143,7 @@ class Generator {
   }
 
   private operation(): OperationForm {
+    if (this.devices !== null && this.random.chance(1, 12)) return this.fallocate();
     const roll = this.random.below(100);
     if (roll < 30) return this.write(this.target(), true);
     if (roll < 50) return this.read();
@@ -119,6 +164,11 @@ class Generator {
     if (roll < 91) return { unlink: this.name(), expect };
     if (roll < 97) return { rename: { from: this.name(), to: this.name() }, expect };
     return { mkdir: this.oneOf(['/e', '/d/e', '/d']), expect };
+  }
+
+  private fallocate(): OperationForm {
+    const keepSize = this.random.chance(1, 2) ? { 'keep-size': true } : {};
+    return { fallocate: { file: this.target().file, ...this.alignedRange(), ...keepSize } };
   }
 
   private name(): string {
@@ -198,9 +248,13 @@ class Generator {
       { occurrence: { from: 1 + this.random.below(6) } },
       { probability: this.oneOf(['1/2', '1/4', '1/10']) },
     ]);
+    const purposes = ['data', 'tree-block', ...(this.devices === null ? [] : ['scrub'])].map((purpose) => ({
+      purpose,
+    }));
     const io = (operation: string): Record<string, unknown> => ({
       operation,
-      ...(operation === 'flush' ? {} : this.oneOf([{}, { purpose: 'data' }, { purpose: 'tree-block' }])),
+      ...(operation === 'flush' ? {} : this.oneOf([{}, ...purposes])),
+      ...(this.devices !== null && this.random.chance(1, 2) ? { device: this.random.below(3) } : {}),
     });
     const roll = this.random.below(12);
     if (roll < 2) return { when: { ...io('read'), ...occurrence }, then: { fail: 'EIO' } };
@@ -208,7 +262,12 @@ class Generator {
     if (roll < 5) return { when: { operation: 'write', purpose: 'superblock', ...occurrence }, then: { fail: 'EIO' } };
     if (roll < 6) return { when: { ...io('flush'), ...occurrence }, then: { fail: 'EIO' } };
     if (roll < 8) {
-      const site = this.oneOf(['reserve-data-space', 'reserve-metadata-space', 'allocate-tree-block']);
+      const site = this.oneOf([
+        'reserve-data-space',
+        'reserve-metadata-space',
+        'allocate-tree-block',
+        ...(this.devices === null ? [] : ['set-read-only', 'allocate-chunk']),
+      ]);
       return { when: { site, ...occurrence }, then: { fail: 'ENOSPC' } };
     }
     if (roll < 9) {
@@ -223,6 +282,7 @@ class Generator {
     }
     const point = this.oneOf(['extent-map-insert', 'extent-map-drop', 'truncate-items', 'commit-write-trees']);
     const task = TASK_NAMES[this.random.below(taskCount)]!;
+    if (this.devices !== null) return { when: { point: this.oneOf(POINTS).name, ...occurrence }, then: this.delay() };
     return { when: { point, ...(this.random.chance(1, 2) ? { task } : {}), ...occurrence }, then: this.delay() };
   }
 

@@ -1,4 +1,4 @@
-import type { WorkloadForm } from './generate.ts';
+import type { OperationForm, WorkloadForm } from './generate.ts';
 
 /**
  * Leaves out what can be left out: rules, tasks, operations, repetitions, one after the other, as long as `stillFails`.
@@ -48,9 +48,51 @@ function* smallerThan(form: WorkloadForm): Generator<WorkloadForm> {
     yield { ...form, setup: form.setup.slice(half) };
   }
   for (let index = 0; index < form.setup.length; index++) yield { ...form, setup: without(form.setup, index) };
-  for (const key of Object.keys(form.filesystem)) {
+  yield* withLessFilesystem(form);
+  yield* withPlainerOperations(form);
+}
+
+function* withLessFilesystem(form: WorkloadForm): Generator<WorkloadForm> {
+  for (const [key, value] of Object.entries(form.filesystem)) {
     const { [key]: _, ...filesystem } = form.filesystem;
     yield { ...form, filesystem };
+    if ((key === 'devices' || key === 'spare') && Array.isArray(value) && value.length > 1) {
+      yield { ...form, filesystem: { ...form.filesystem, [key]: value.slice(0, -1) } };
+    }
+    if ((key === 'metadata' || key === 'data') && value !== 'single') {
+      for (const plainer of ['single', 'raid1']) {
+        if (value !== plainer) yield { ...form, filesystem: { ...form.filesystem, [key]: plainer } };
+        if (value === 'raid1') break;
+      }
+    }
+  }
+}
+
+/** Arguments that are not needed say too much: `direct`, `avoid-source`, a range. */
+function* withPlainerOperations(form: WorkloadForm): Generator<WorkloadForm> {
+  for (const [name, task] of Object.entries(form.tasks)) {
+    for (const [index, operation] of task.do.entries()) {
+      for (const plainer of plainerThan(operation)) {
+        yield { ...form, tasks: { ...form.tasks, [name]: { ...task, do: task.do.with(index, plainer) } } };
+      }
+    }
+  }
+  for (const [index, operation] of form.setup.entries()) {
+    for (const plainer of plainerThan(operation)) yield { ...form, setup: form.setup.with(index, plainer) };
+  }
+}
+
+const PLAIN_KEYS = ['direct', 'avoid-source', 'background', 'read-only', 'resume', 'nodatacow', 'keep-size', 'append'];
+
+function* plainerThan(operation: OperationForm): Generator<OperationForm> {
+  if (typeof operation === 'string') return;
+  for (const [kind, given] of Object.entries(operation)) {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) continue;
+    const keys = Object.keys(given).filter((key) => PLAIN_KEYS.includes(key));
+    for (const key of keys) {
+      const { [key]: _, ...rest } = given as Record<string, unknown>;
+      if (Object.keys(rest).length > 0) yield { ...operation, [kind]: rest };
+    }
   }
 }
 

@@ -25,6 +25,7 @@ export interface Tried {
 }
 
 const OPTIONS = { decideAt: 'everything', keepEvents: false } as const;
+const NO_WORKLOAD = /ENOSPC|wrote only|cannot make this file system|\(corrupt\) ended/;
 /** One execution in so many is run again from its tape. */
 const REPLAY_EVERY = 8;
 
@@ -78,8 +79,8 @@ export function tryWorkload(workload: Workload, seed: string, executions: number
     }
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    // Too little room for its own setup is no workload.
-    if (error instanceof SetupFailed && /ENOSPC|wrote only/.test(error.message)) return result(null);
+    // Too little room for its own setup is no workload, nor is what mkfs refuses, or damage where there is nothing.
+    if (error instanceof SetupFailed && NO_WORKLOAD.test(error.message)) return result(null);
     const facts = 'facts' in error ? ` ${showFacts(error.facts)}` : '';
     const kind = `${error.name}: ${error.message}`.replaceAll(/\d+/g, '#');
     return result({ kind, message: `${error.stack ?? error.message}${facts}`, execution });

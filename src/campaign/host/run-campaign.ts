@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Workload } from '../../workload/model.ts';
+import { isRandomised, type Workload } from '../../workload/model.ts';
 import { concludeSetting } from '../conclude.ts';
 import { NO_OVERRIDES, type Overrides, planSettings, type SettingPlan } from '../settings.ts';
 import type { SettingResult } from '../verdict.ts';
@@ -139,7 +139,7 @@ async function exploreAll(
 /** How many executions a setting may take, roughly: what an exhaustive search comes to is known only in the end. */
 function costOf({ stages }: SettingPlan): number {
   return stages.reduce((sum, stage) => {
-    if (stage.strategy === 'random') return sum + stage.runs;
+    if (isRandomised(stage)) return sum + stage.runs;
     if (stage.strategy === 'script') return sum + 1;
     return sum + Math.min(stage.bound, stage.points === null ? EVERY_EFFECT_COST : POINTS_COST);
   }, 0);

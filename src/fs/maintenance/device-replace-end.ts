@@ -2,7 +2,7 @@ import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import type { Files } from '../file/files.ts';
 import { flushAll } from '../file/sync.ts';
-import { commitTransaction } from '../transaction/commit.ts';
+import { commitTransaction, waitUntilCompleted } from '../transaction/commit.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { joinTransaction, leaveTransaction } from '../transaction/handle.ts';
 import { scratchSuperblocks } from '../transaction/scratch-superblocks.ts';
@@ -69,6 +69,8 @@ function* swapWhenNothingIsPending(fs: FsInfo, source: Device, target: Device): 
     yield* fs.world.point('replace-lock');
     const handle = yield* joinTransaction(fs);
     try {
+      // One that is being written tells of a replace that runs: its superblocks must not know of the swap.
+      if (fs.committingTransaction !== null) yield* waitUntilCompleted(fs, fs.committingTransaction);
       const devices = yield* fs.deviceListMutex.acquire();
       try {
         const chunks = yield* fs.chunkMutex.acquire();

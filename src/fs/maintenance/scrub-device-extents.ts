@@ -62,7 +62,8 @@ export function* visitDeviceExtents(context: ScrubContext): Task<void> {
     if (group === null) continue;
     const visit: Visit = { extent, group, isReadOnly: false, isFrozen: false };
     yield* visitBlockGroup(context, visit);
-    if (!visit.isReadOnly || !fs.mutations.has('forget-read-only-release')) continue;
+    // Only a seeded bug leaves it so.
+    if (!visit.isReadOnly) continue;
     if (leftReadOnly !== null) decreaseReadOnly(fs, leftReadOnly);
     leftReadOnly = group;
   }
@@ -192,7 +193,10 @@ function throwIfTargetFailed({ fs }: ScrubContext): void {
 /** Plain: all that the visit took goes back at once. */
 function release({ fs }: ScrubContext, visit: Visit): void {
   const { group } = visit;
-  if (visit.isReadOnly && !fs.mutations.has('forget-read-only-release')) decreaseReadOnly(fs, group);
+  if (visit.isReadOnly && !fs.mutations.has('forget-read-only-release')) {
+    decreaseReadOnly(fs, group);
+    visit.isReadOnly = false;
+  }
   if (fs.fixes.isOn('requeue-unused-after-scrub')) requeueIfUnused(fs, group);
   if (visit.isFrozen) unfreezeGroup(fs, group);
   putGroup(fs, group);

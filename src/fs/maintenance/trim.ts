@@ -1,7 +1,8 @@
 import type { Errno } from '../../base/errno.ts';
-import { type ByteCount, type LogicalAddress, MIB, SECTOR_SIZE } from '../../base/units.ts';
+import { alignDown, type ByteCount, type LogicalAddress, MIB, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
+import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import type { BlockGroup } from '../space/block-group.ts';
 import { findAndGetGroup, freezeGroup, putGroup, unfreezeGroup } from '../transaction/block-group-holds.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
@@ -10,10 +11,12 @@ import { submitDiscard } from '../volume/volume.ts';
 
 const DISCARD_PURPOSE = { kind: 'data' } as const;
 /**
- * What is hidden from writers at a time, so that a trim makes none of them run out of space. Linux takes whole free
- * ranges, of up to 2 GiB since 6.12; our block groups are smaller by as much.
+ * What is hidden from writers at a time, so that a trim makes none of them run out of space: least of all a commit, which
+ * cannot turn back. Linux takes whole free ranges, of up to 2 GiB since 6.12; our block groups are smaller by as much.
  */
 const DISCARD_BYTES_MAX = MIB;
+const DATA_PIECES_MIN = 4;
+const METADATA_PIECES_MIN = 16;
 
 /** What a user may ask of a trim. */
 export interface TrimOptions {
@@ -92,10 +95,16 @@ function* trimBlockGroup(fs: FsInfo, group: BlockGroup, limits: Limits, tally: T
   for (;;) {
     const span = nextFreeSpan(fs, group, position, limits);
     if (span === null) break;
-    position = Math.min(span.end, span.start + DISCARD_BYTES_MAX);
+    position = Math.min(span.end, span.start + pieceBytesMax(fs, group));
     yield* trimSpan(fs, group, { start: span.start, end: position }, tally);
   }
   if (keepsChunk && !fs.mutations.has('forget-unfreeze')) unfreezeGroup(fs, group);
+}
+
+function pieceBytesMax(fs: FsInfo, group: BlockGroup): ByteCount {
+  const isData = (group.flags & BLOCK_GROUP_FLAG.DATA) !== 0;
+  const share = alignDown(group.length / (isData ? DATA_PIECES_MIN : METADATA_PIECES_MIN), fs.nodeSize);
+  return Math.min(DISCARD_BYTES_MAX, Math.max(share, fs.nodeSize));
 }
 
 /** The first free range from `position` on that is worth a discard, or the rest of one, cut to the trim's range. Plain. */

@@ -33,6 +33,7 @@ export function copyOfGroup(group: BlockGroup): BlockGroupView {
     pinned,
     reserved,
     superblockBytes,
+    freeRangeBytes: group.free.bytes,
     readOnlyHolders,
     frozen,
     references,

@@ -3,7 +3,7 @@ import type { ByteCount, LogicalAddress } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { BlockDevice, Held, IoPurpose, IoRequest, PendingIo } from '../../task/world.ts';
 import { type Chunk, endOf } from './chunk-map.ts';
-import type { Device } from './device.ts';
+import { type Device, REPLACE_TARGET_ID } from './device.ts';
 import { chunkBeyondHelp, copiesOf, profileOf } from './profiles.ts';
 import { DEVICE_REPLACE } from './replace-state.ts';
 import { type Piece, piecesOf, rangesOf } from './stripe-mapping.ts';
@@ -57,7 +57,8 @@ export class PendingWrite {
       if (result.error === null) continue;
       const wish = this.wishes[index]!;
       this.volume.countError(wish.device, 'write');
-      if (wish.isForTarget) this.countTargetError();
+      // A target that has taken the place of its source meanwhile holds the copy that counts.
+      if (wish.isForTarget && wish.device.id === REPLACE_TARGET_ID) this.countTargetError();
       else {
         failures++;
         firstError ??= result.error;

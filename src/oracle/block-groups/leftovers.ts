@@ -24,9 +24,9 @@ export function leftoversOf(observation: Unmounted, step: Step): Leftovers {
 
 /** Views are live, and their fields may be getters: each is read once, now. */
 function copyGroup(group: BlockGroupView): BlockGroupView {
-  const { start, length, flags, used, pinned, reserved, superblockBytes } = group;
+  const { start, length, flags, used, pinned, reserved, superblockBytes, freeRangeBytes } = group;
   const { readOnlyHolders, frozen, references, isRemoved, isNew, list } = group;
-  const sizes = { start, length, flags, used, pinned, reserved, superblockBytes };
+  const sizes = { start, length, flags, used, pinned, reserved, superblockBytes, freeRangeBytes };
   return { ...sizes, readOnlyHolders, frozen, references, isRemoved, isNew, list };
 }
 

@@ -2,6 +2,7 @@ import type { DiskImage } from '../../record/image.ts';
 import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, loopsMissing, scanDevices } from './loop-devices.ts';
+import { withOwnIdentity } from './own-identity.ts';
 import { type JudgeReport, notJudged } from './report.ts';
 
 const JUDGE = 'btrfs check';
@@ -27,7 +28,7 @@ export async function btrfsCheck(
   const members = withSuperblock(images).filter((image) => !isReplaceTarget(image));
   let files: ImageFiles;
   try {
-    files = await writeImageFiles(members);
+    files = await writeImageFiles(withOwnIdentity(members));
   } catch (error) {
     return notJudged(JUDGE, `the image could not be written out (${(error as Error).message})`);
   }

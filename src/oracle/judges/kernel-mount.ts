@@ -7,6 +7,7 @@ import { checkPath, newestOf, withSuperblock } from './btrfs-check.ts';
 import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, firstLine, type LoopDevices, loopsMissing, scanDevices } from './loop-devices.ts';
+import { withOwnIdentity } from './own-identity.ts';
 import { type JudgeReport, notJudged } from './report.ts';
 
 const JUDGE = 'kernel mount';
@@ -42,7 +43,7 @@ export async function kernelMount(
   const members = withSuperblock(images);
   let files: ImageFiles;
   try {
-    files = await writeImageFiles(members);
+    files = await writeImageFiles(withOwnIdentity(members));
   } catch (error) {
     return notJudged(JUDGE, `the image could not be written out (${(error as Error).message})`);
   }

@@ -4,18 +4,24 @@ import type { DeviceReplaced } from '../../task/observation.ts';
 import { type LiveSpace, liveSpaceOf } from '../structure/live-space.ts';
 import { type BadCopy, type LiveUnit, liveUnits } from './copies.ts';
 
+/** Something that the target lacks although others had it. */
+export interface MissingCopy extends BadCopy {
+  /** Indices of the images from which it could have been copied. */
+  readonly goodImages: readonly number[];
+}
+
 /**
  * What the target of a device replace lacks at the moment of the swap: everything that the committed roots reach on the
  * source must be on the target at the same place. A target may be better than its source, where another mirror was; it
  * owes nothing that nobody has any more.
  */
-export function missingOnTarget(images: readonly DiskImage[], replaced: DeviceReplaced): BadCopy[] {
+export function missingOnTarget(images: readonly DiskImage[], replaced: DeviceReplaced): MissingCopy[] {
   const live = liveSpaceOf(images);
   const target = images[replaced.target];
   if (live === null || target === undefined) return [];
   const { devid } = replaced;
   const source = replaced.source === null ? null : images[replaced.source]!;
-  const bad: BadCopy[] = [];
+  const bad: MissingCopy[] = [];
   const isOnDevice = (logical: number) => {
     const chunk = live.chunks.find(logical);
     if (chunk === null) return false;
@@ -27,44 +33,57 @@ export function missingOnTarget(images: readonly DiskImage[], replaced: DeviceRe
       if (piece.device !== devid) return;
       const copied = target.read(piece.offset, piece.length);
       if (source !== null && sameBytes(copied, source.read(piece.offset, piece.length))) return;
-      if (mayDiffer(unit, copied, piece.copy, source === null, live, devid)) return;
+      const goodImages = betterThan(copied, unit, piece.copy, replaced, live);
+      if (goodImages.length === 0) return;
       const { kind } = unit;
       const { logical, length, copy, offset } = piece;
-      bad.push({ kind, logical, length, copy, image: replaced.target, device: devid, offset });
+      bad.push({ kind, logical, length, copy, image: replaced.target, device: devid, offset, goodImages });
     });
   }
   return bad;
 }
 
-/** Why a target may hold something else than its source: that was bad or gone, and this is as good as it gets. */
-function mayDiffer(
-  unit: LiveUnit,
+/**
+ * The images that have what the target should; none when what the target has is as good. Without a checksum the source
+ * is right, and where that is gone, another mirror.
+ */
+function betterThan(
   copied: Uint8Array,
+  unit: LiveUnit,
   copy: number,
-  isSourceGone: boolean,
+  replaced: DeviceReplaced,
   live: LiveSpace,
-  devid: number,
-): boolean {
-  const { verify } = unit;
-  // A unit that lies in several pieces (no tree block does) is compared with the source alone.
-  if (copied.length !== unit.length) return isSourceGone;
-  if (verify?.(copied)) return true;
-  const others: { readonly copy: number; readonly bytes: Uint8Array }[] = [];
-  for (let other = 0; other < live.chunks.copiesAt(unit.logical); other++) {
-    const bytes = live.chunks.read(unit.logical, unit.length, other);
-    if (bytes !== null && !(isSourceGone && other === copy)) others.push({ copy: other, bytes });
+): number[] {
+  const { verify, logical, length } = unit;
+  const { source, devid } = replaced;
+  // What lies in several pieces (no tree block does) is compared with the source alone.
+  if (copied.length !== length) return source === null ? [] : [source];
+  if (verify?.(copied)) return [];
+  const good: number[] = [];
+  let isMatched = false;
+  for (let other = 0; other < live.chunks.copiesAt(logical); other++) {
+    const image = imageOf(live, logical, other, replaced);
+    const bytes = image === null ? null : live.chunks.read(logical, length, other);
+    if (image === null || bytes === null) continue;
+    if (verify !== null) {
+      if (verify(bytes)) good.push(image);
+    } else if (source !== null ? other === copy : deviceOf(live, logical, other) !== devid) {
+      if (sameBytes(bytes, copied)) isMatched = true;
+      else good.push(image);
+    }
   }
-  if (verify !== null) return !others.some(({ bytes }) => verify(bytes));
-  if (!isSourceGone) return false;
-  // On DUP the other copy was on the source too.
-  const elsewhere = others.filter((other) => !liesOn(live, unit.logical, other.copy, devid));
-  return elsewhere.length === 0 || elsewhere.some(({ bytes }) => sameBytes(bytes, copied));
+  return isMatched ? [] : good;
 }
 
-function liesOn(live: LiveSpace, logical: number, copy: number, devid: number): boolean {
-  const place = { device: 0, offset: 0, length: 0 };
-  const chunk = live.chunks.find(logical);
-  if (chunk === null) return false;
-  chunk.locate(logical, copy, place);
-  return place.device === devid;
+/** Where another copy could be read from; null when its device was missing. */
+function imageOf(live: LiveSpace, logical: number, copy: number, replaced: DeviceReplaced): number | null {
+  const device = deviceOf(live, logical, copy);
+  if (device === replaced.devid) return replaced.source;
+  return live.imageOf.get(device) ?? null;
+}
+
+function deviceOf(live: LiveSpace, logical: number, copy: number): number {
+  const place = { device: -1, offset: 0, length: 0 };
+  live.chunks.find(logical)?.locate(logical, copy, place);
+  return place.device;
 }

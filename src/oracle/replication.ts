@@ -1,3 +1,5 @@
+import { sameBytes } from '../base/bytes.ts';
+import type { DiskImage } from '../record/image.ts';
 import type { RunRecord, Step } from '../record/run-record.ts';
 import type { DeviceReplaced, Observation } from '../task/observation.ts';
 import { type Faults, faultsOf } from './history/faults.ts';
@@ -42,7 +44,7 @@ class ReplicationSession implements LawSession {
   judge(record: RunRecord): Violation[] {
     const faults = faultsOf(record);
     const violations = this.swaps.flatMap((swap) => judgeSwap(swap, faults));
-    if (record.after.length > 0) violations.push(...judgeEnd(record, this.swaps, faults));
+    if (record.after.length > 0) violations.push(...judgeEnd(record, this.swaps, faults, this.context.disks()));
     return violations;
   }
 }
@@ -64,7 +66,13 @@ function judgeSwap({ replaced, step, bad }: Swap, faults: Faults): Violation[] {
   }));
 }
 
-function judgeEnd(record: RunRecord, swaps: readonly Swap[], faults: Faults): Violation[] {
+/** Judged is what a power cut after the unmount would leave; `visible` is what reads saw. */
+function judgeEnd(
+  record: RunRecord,
+  swaps: readonly Swap[],
+  faults: Faults,
+  visible: readonly DiskImage[],
+): Violation[] {
   const all = badCopies(record.after);
   if (all.length === 0) return [];
   const wasBad = new Set(badCopies(record.before).map(placeOf));
@@ -74,8 +82,11 @@ function judgeEnd(record: RunRecord, swaps: readonly Swap[], faults: Faults): Vi
     if (faults.wasInjected && mayBeStale(one, swaps, faults)) return false;
     // Overwritten in place, and then the power went: no order among the devices is promised.
     if (isStopped && !hasChecksum(one)) return false;
-    if (damaged !== null && one.kind !== 'tree-block') return isRepairedAfter(damaged, one, record);
-    return !wasBad.has(placeOf(one)) || isRepairedAfter(-1, one, record);
+    if (damaged !== null && one.kind !== 'tree-block') {
+      return isRepairedAfter(damaged, one, record) && !isOverwritten(one, record.after, visible);
+    }
+    if (!wasBad.has(placeOf(one))) return true;
+    return isRepairedAfter(-1, one, record) && !isOverwritten(one, record.after, visible);
   });
   return listed(bad).map((one) => ({
     law: 'replication',
@@ -100,6 +111,12 @@ function hasChecksum({ kind }: BadCopy): boolean {
 function mayBeStale({ image }: BadCopy, swaps: readonly Swap[], faults: Faults): boolean {
   if (faults.writesMayFail(image)) return true;
   return swaps.some(({ replaced, bad }) => replaced.target === image && bad.length > 0);
+}
+
+/** A repair that lies in the cache of its device: Linux flushes with the next commit only. */
+function isOverwritten({ image, offset, length }: BadCopy, after: readonly DiskImage[], visible: readonly DiskImage[]) {
+  const seen = visible[image];
+  return seen !== undefined && !sameBytes(seen.read(offset, length), after[image]!.read(offset, length));
 }
 
 function placeOf(one: BadCopy): string {

@@ -73,11 +73,19 @@ function leaveOutOldDamage(errors: readonly StructureFault[], record: RunRecord)
   const isNew = errors.some(({ fault, place }) => fault === 'device-missing' && !missing.has(place['devid']));
   const isCorrupted =
     record.operations.some(({ operation }) => operation === 'corrupt') ||
-    before.some(({ fault }) => fault === 'data-checksum');
+    before.some(({ fault }) => fault === 'data-checksum') ||
+    mayBeLeftOut(record);
   return errors.filter(({ fault }) => {
     if (missing.size > 0 && !isNew && MISSING.has(fault)) return false;
     return !isCorrupted || fault !== 'data-checksum';
   });
+}
+
+/** A device replace goes on where data of the source cannot be read, and no other copy is there: it counts the loss. */
+function mayBeLeftOut(record: RunRecord): boolean {
+  const { wasInjected, readsMayFail } = faultsOf(record);
+  const isReplaced = record.operations.some(({ operation }) => operation === 'replace' || operation === 'reconfigure');
+  return wasInjected && isReplaced && record.after.some((_, index) => readsMayFail(index));
 }
 
 function reportOn(images: readonly DiskImage[], crashed: boolean): StructureReport {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadFixture } from '../../../tests/support/image-editor.ts';
+import { copiesOf, damage, disksWithFiles, MIRRORED, placesOf, SIZE } from '../../../tests/support/judged-disks.ts';
 import { openImage } from './open-image.ts';
 
 const reader = openImage([loadFixture('linux-files.img.gz', 64 * 1024 * 1024)])!;
@@ -73,4 +74,18 @@ test('what does not exist or is no file reads as null', () => {
   expect(reader.readFile('/nothing')).toBeNull();
   expect(reader.readFile('/documents')).toBeNull();
   expect(reader.stat('/nothing')).toBeNull();
+});
+
+test('of several copies the one that verifies is read, and without checksums the first', () => {
+  const sound = disksWithFiles(MIRRORED, [SIZE, SIZE]);
+  for (const copy of [0, 1]) {
+    const images = copiesOf(sound);
+    damage(images, placesOf(sound, { fill: 1 })[copy]!);
+    const damaged = openImage(images)!;
+    expect(damaged.readFile('/f')).toEqual(new Uint8Array(65536).fill(1));
+    expect(damaged.readFile('/f', 100, 9000)).toEqual(new Uint8Array(9000).fill(1));
+  }
+  const images = copiesOf(sound);
+  damage(images, placesOf(sound, { fill: 2 })[0]!);
+  expect(openImage(images)!.readFile('/n')?.[0]).toBe(0xee);
 });

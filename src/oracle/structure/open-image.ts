@@ -1,5 +1,6 @@
 import { inflateSync } from 'node:zlib';
-import { readU64 } from '../../base/bytes.ts';
+import { readU64, sameBytes } from '../../base/bytes.ts';
+import { crc32c } from '../../base/crc32c.ts';
 import type { DiskImage } from '../../record/image.ts';
 import type { ImageChunk, ImageContents, ImageEntry, ImageExtent } from '../image-contents.ts';
 import { ChunkMap } from './chunk-map.ts';
@@ -17,9 +18,11 @@ import {
   INODE_ITEM_SIZE,
   MODE_TYPE,
   ROOT_ITEM_LEGACY_SIZE,
+  SECTOR,
   TREE,
   TYPE,
 } from './layout.ts';
+import { Checksums } from './live-space.ts';
 import { findMembers, presumedMembers, readSuperblocks } from './members.ts';
 import { byteString } from './raw-fields.ts';
 import { checkSuperblock, type Superblock } from './superblock.ts';
@@ -195,6 +198,7 @@ export class ImageReader implements ImageContents {
   readonly #roots: ReadonlyMap<number, Root>;
   readonly #faults: FaultCollector;
   readonly #trees = new Map<number, FileTreeReader | null>();
+  #csums: Checksums | null = null;
   #entries: ImageEntry[] | null = null;
   #paths: Map<string, ImageStat> | null = null;
 
@@ -336,13 +340,55 @@ export class ImageReader implements ImageContents {
     return result;
   }
 
+  /** Of several copies one that verifies, sector by sector, as reads choose; if none does, the first that is there. */
   #readDisk(start: number, length: number): Uint8Array | null {
     if (!(length > 0) || length > READ_MAX) return null;
-    for (let copy = 0; copy < Math.max(this.#chunks.copiesAt(start), 1); copy++) {
+    const copies = Math.max(this.#chunks.copiesAt(start), 1);
+    const first = this.#firstCopy(start, length, copies);
+    if (copies === 1 || first === null) return first;
+    let result = first;
+    for (let done = 0; done < length; ) {
+      const within = (start + done) % SECTOR;
+      const part = Math.min(SECTOR - within, length - done);
+      const good = this.#verifiedCopy(start + done - within, copies)?.subarray(within, within + part);
+      if (good !== undefined && !sameBytes(good, result.subarray(done, done + part))) {
+        if (result === first) result = first.slice();
+        result.set(good, done);
+      }
+      done += part;
+    }
+    return result;
+  }
+
+  #firstCopy(start: number, length: number, copies: number): Uint8Array | null {
+    for (let copy = 0; copy < copies; copy++) {
       const bytes = this.#chunks.read(start, length, copy);
       if (bytes !== null) return bytes;
     }
     return null;
+  }
+
+  /** Null when the sector has no checksum, or no copy has what it says. */
+  #verifiedCopy(address: number, copies: number): Uint8Array | null {
+    const expected = this.#checksums().at(address);
+    if (expected === null) return null;
+    for (let copy = 0; copy < copies; copy++) {
+      const bytes = this.#chunks.read(address, SECTOR, copy);
+      if (bytes !== null && crc32c(bytes) === expected) return bytes;
+    }
+    return null;
+  }
+
+  #checksums(): Checksums {
+    if (this.#csums === null) {
+      this.#csums = new Checksums();
+      const root = this.#roots.get(TREE.CSUM);
+      if (root !== undefined) {
+        const { bytenr, level, generation } = root;
+        this.#walker.walk(systemTree(this.#sup, TREE.CSUM, bytenr, level, generation, this.#csums));
+      }
+    }
+    return this.#csums;
   }
 }
 

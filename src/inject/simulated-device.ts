@@ -98,24 +98,10 @@ export class SimulatedDevice implements BlockDevice {
   }
 
   check(request: IoRequest): void {
-    const { operation, offset, length, bytes } = request;
-    const say = () => showRequest(this.index, request);
-    if (operation === 'flush') {
-      assert(offset === 0 && length === 0, 'a flush has no range', { request: say() });
-      return;
-    }
-    const isAligned = offset % SECTOR === 0 && length % SECTOR === 0;
-    assert(isAligned && length > 0, 'an I/O covers whole 512-byte sectors', { request: say() });
-    assert(offset >= 0 && offset + length <= this.size, 'an I/O lies inside its device', {
-      request: say(),
-      size: this.size,
-    });
-    if (operation === 'write') {
-      assert(bytes !== undefined && bytes.length === length, 'a write brings exactly its length in bytes', {
-        request: say(),
-        bytes: bytes?.length,
-      });
-    }
+    const law = brokenBy(request, this.media.size);
+    if (law === null) return;
+    const facts = { request: showRequest(this.index, request), size: this.size, bytes: request.bytes?.length };
+    assert(false, law, facts);
   }
 
   begin(io: SimulatedIo): void {
@@ -162,20 +148,33 @@ export class SimulatedDevice implements BlockDevice {
     this.completedWrites += 1;
     const isDurable = request.fua === true;
     if (isDurable) {
+      if (this.cache.length === 0) {
+        this.makeAllDurable();
+        return;
+      }
       apply(this.durableMedia, request);
-      if (this.cache.length === 0) return;
     }
     this.cache.push({ sequence: this.completedWrites, request, isDurable });
   }
 
   /** Makes all writes up to this sequence durable, and lays those that FUA made durable since over them again. */
   private flush(covered: number): void {
+    if (covered === this.completedWrites) {
+      this.makeAllDurable();
+      return;
+    }
     const rest: CachedWrite[] = [];
     for (const write of this.cache) {
       if (write.sequence <= covered || write.isDurable) apply(this.durableMedia, write.request);
       if (write.sequence > covered && !(write.isDurable && rest.length === 0)) rest.push(write);
     }
     this.cache = rest;
+  }
+
+  /** No completed write is left out: both tables hold the same, and share it, so that it is hashed once. */
+  private makeAllDurable(): void {
+    if (this.cache.length !== 0) this.cache.length = 0;
+    this.durableMedia = this.media.snapshot();
   }
 
   private touchFor(request: IoRequest): void {
@@ -188,6 +187,16 @@ export class SimulatedDevice implements BlockDevice {
       scheduler.touchWhat(resource('device-block', index * DEVICE_UNIT + block), operation !== 'read');
     }
   }
+}
+
+/** The first rule of block devices that a request breaks; null when it keeps them all. */
+function brokenBy({ operation, offset, length, bytes }: IoRequest, size: ByteCount): string | null {
+  if (operation === 'flush') return offset === 0 && length === 0 ? null : 'a flush has no range';
+  const isAligned = offset % SECTOR === 0 && length % SECTOR === 0;
+  if (!isAligned || length <= 0) return 'an I/O covers whole 512-byte sectors';
+  if (offset < 0 || offset + length > size) return 'an I/O lies inside its device';
+  if (operation === 'write' && bytes?.length !== length) return 'a write brings exactly its length in bytes';
+  return null;
 }
 
 function apply(table: BlockTable, request: IoRequest): void {

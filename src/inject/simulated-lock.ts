@@ -6,6 +6,8 @@ import type { LockGrant } from './lock-grant.ts';
 import type { Scheduler } from './scheduler.ts';
 import { foldNumber, stableHash } from './stable-hash.ts';
 
+/** Locks are made by the dozen for each mount; ids of one kind count up from its first. */
+const LOCKS = resource('lock', 0);
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
 /**
@@ -30,7 +32,7 @@ export abstract class SimulatedLock {
     this.lockClass = lockClass;
     this.id = id;
     this.hash = stableHash(lockClass) ^ Math.imul(foldNumber(id), 0x85ebca6b);
-    this.resource = resource('lock', this.hash);
+    this.resource = LOCKS + this.hash;
     this.classIndex = scheduler.judge.classIndexOf(lockClass);
   }
 

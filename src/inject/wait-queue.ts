@@ -8,6 +8,9 @@ import type { SimulatedTask } from './simulated-task.ts';
 import { foldNumber, stableHash } from './stable-hash.ts';
 import type { Waitable } from './waitable.ts';
 
+const WAIT_QUEUES = resource('wait-queue', 0);
+const COUNTERS = resource('counter', 0);
+
 /** Sleepers in the order they came. A sleeper is in the queue before anybody else runs, so no wake-up is lost. */
 export class SimulatedWaitQueue implements WaitQueue, Waitable {
   readonly name: string;
@@ -22,7 +25,7 @@ export class SimulatedWaitQueue implements WaitQueue, Waitable {
     this.name = name;
     this.id = id;
     this.hash = stableHash(name) ^ Math.imul(foldNumber(id), 0xc2b2ae35);
-    this.resource = resource('wait-queue', this.hash);
+    this.resource = WAIT_QUEUES + this.hash;
   }
 
   wait(): Task<void> {
@@ -73,7 +76,7 @@ export class SimulatedCounter implements Counter, Waitable {
     this.name = name;
     this.id = id;
     this.hash = stableHash(name) ^ Math.imul(foldNumber(id), 0x27d4eb2f);
-    this.resource = resource('counter', this.hash);
+    this.resource = COUNTERS + this.hash;
   }
 
   get value(): number {

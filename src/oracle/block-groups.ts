@@ -1,14 +1,18 @@
-import type { LogicalAddress } from '../base/units.ts';
 import type { RunRecord, Step } from '../record/run-record.ts';
-import type { BlockGroupsChanged, BlockGroupView, Observation } from '../task/observation.ts';
+import type { BlockGroupsChanged, BlockGroupView, Observation, Unmounted } from '../task/observation.ts';
 import { compareFreeRanges, compareTotals, compareWithDisk, kindOf, typeName } from './block-groups/accounts.ts';
-import { type Leftovers, leftoversOf } from './block-groups/leftovers.ts';
 import { faultsOf } from './history/faults.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
 import { spaceOnDisk } from './structure/space-on-disk.ts';
 
 /** More than this of one run are not listed: one fault shows at every moment after it. */
 const LISTED_MAX = 8;
+
+/** All that an unmount left behind. */
+interface Leftovers {
+  readonly step: Step;
+  readonly observation: Unmounted;
+}
 
 /**
  * Block groups come and go without a trace: whoever holds one lets go of it, empty ones wait for the cleaner, and what
@@ -23,8 +27,8 @@ export const blockGroups: Law = {
 class BlockGroupsSession implements LawSession {
   private readonly context: LawContext;
   private readonly violations: Violation[] = [];
-  /** Start and kind of the groups that were there at every moment so far; null before the first. */
-  private lasting: Map<LogicalAddress, number> | null = null;
+  /** The groups, and their kinds, that were there at every moment so far; null before the first. */
+  private lasting: readonly BlockGroupView[] | null = null;
   private leftovers: Leftovers | null = null;
 
   constructor(context: LawContext) {
@@ -33,16 +37,17 @@ class BlockGroupsSession implements LawSession {
 
   observe(observation: Observation, step: Step): void {
     if (observation.kind === 'block-groups') this.observeGroups(observation, step);
-    else if (observation.kind === 'unmounted') this.leftovers = leftoversOf(observation, step);
+    else if (observation.kind === 'unmounted') this.leftovers = { observation, step };
   }
 
   judge(record: RunRecord): Violation[] {
     const { violations, leftovers, lasting } = this;
-    const found = [...violations];
-    if (leftovers !== null) {
-      found.push(...judgeLeftovers(leftovers, record));
-      found.push(...judgeForgotten(leftovers, lasting ?? new Map(), record));
-    }
+    if (leftovers === null) return violations.slice(0, LISTED_MAX);
+    const found = [
+      ...violations,
+      ...judgeLeftovers(leftovers, record),
+      ...judgeForgotten(leftovers, lasting ?? [], record),
+    ];
     return found.slice(0, LISTED_MAX);
   }
 
@@ -51,7 +56,7 @@ class BlockGroupsSession implements LawSession {
     const { groups, spaces, generation, moment } = observation;
     this.lasting = stillThere(this.lasting, groups);
     if (this.violations.length >= LISTED_MAX) return;
-    const found = compareTotals(groups, spaces);
+    const found = [...compareTotals(groups, spaces)];
     if (moment === 'mounted') found.push(...compareFreeRanges(groups));
     const onDisk = spaceOnDisk(this.context.disks());
     if (onDisk !== null && onDisk.generation === generation) {
@@ -60,6 +65,7 @@ class BlockGroupsSession implements LawSession {
         found.push({ what: message, expected: 'items, extents and free space tree that agree', observed: fault });
       }
     }
+    if (found.length === 0) return;
     const when = moment === 'mounted' ? 'after the mount' : `after the commit of transaction ${generation}`;
     for (const one of found) {
       this.violations.push(violationOf(`${when}: ${one.what}`, one.expected, one.observed, step));
@@ -68,19 +74,17 @@ class BlockGroupsSession implements LawSession {
 }
 
 function stillThere(
-  before: Map<LogicalAddress, number> | null,
-  groups: Iterable<BlockGroupView>,
-): Map<LogicalAddress, number> {
-  const now = new Map<LogicalAddress, number>();
-  for (const group of groups) {
-    const kind = kindOf(group);
-    if (before === null || before.get(group.start) === kind) now.set(group.start, kind);
-  }
-  return now;
+  before: readonly BlockGroupView[] | null,
+  groups: readonly BlockGroupView[],
+): readonly BlockGroupView[] {
+  if (before === null) return groups;
+  const isThere = (group: BlockGroupView) =>
+    groups.some((other) => other.start === group.start && kindOf(other) === kindOf(group));
+  return before.every(isThere) ? before : before.filter(isThere);
 }
 
-function judgeLeftovers(leftovers: Leftovers, record: RunRecord): Violation[] {
-  const { step, isAborted, groups, groupsBefore, spaces, counters } = leftovers;
+function judgeLeftovers({ observation, step }: Leftovers, record: RunRecord): Violation[] {
+  const { isAborted, groups, groupsBefore, spaces, counters } = observation;
   const violations = groups.map((group) => {
     const message =
       group.references < 0
@@ -125,20 +129,20 @@ const HELD = [
  * somebody's reservation, never used, stood in the way.
  */
 function judgeForgotten(
-  leftovers: Leftovers,
-  lasting: ReadonlyMap<LogicalAddress, number>,
+  { observation, step }: Leftovers,
+  lasting: readonly BlockGroupView[],
   record: RunRecord,
 ): Violation[] {
-  if (leftovers.isAborted || record.aborted !== null || faultsOf(record).wasInjected) return [];
+  if (observation.isAborted || record.aborted !== null || faultsOf(record).wasInjected) return [];
   const violations: Violation[] = [];
-  for (const group of leftovers.groupsBefore) {
+  for (const group of observation.groupsBefore) {
     const isEmpty = group.used === 0 && group.reserved === 0 && group.pinned === 0;
     if (!isEmpty || group.isRemoved || group.readOnlyHolders > 0 || group.list === 'unused') continue;
-    const hadCompany = [...lasting].some(([start, kind]) => start !== group.start && kind === kindOf(group));
+    const hadCompany = lasting.some((other) => other.start !== group.start && kindOf(other) === kindOf(group));
     if (!hadCompany || mayBeInTheWay(record)) continue;
     const message = `${nameOf(group)} is empty, and not on the list of those that the cleaner deletes`;
     const observed = `on ${group.list ?? 'no list'}`;
-    violations.push(violationOf(message, 'on the list of unused block groups', observed, leftovers.step));
+    violations.push(violationOf(message, 'on the list of unused block groups', observed, step));
   }
   return violations;
 }

@@ -1,11 +1,11 @@
 import { sameBytes } from '../base/bytes.ts';
 import type { ByteCount } from '../base/units.ts';
 import type { RunRecord } from '../record/run-record.ts';
-import { commonParts, complementWhere } from './data/damage.ts';
+import { commonParts, complementWhere, withoutRanges } from './data/damage.ts';
 import { type Background, describeLength, describeUnexplained, SETUP_TASK } from './data/describe.ts';
 import { findUnexplained, type Sighting, type Unexplained } from './data/explain.ts';
 import { compareNames } from './data/final-names.ts';
-import { type Change, type FileHistory, fileHistories } from './data/history.ts';
+import { type Change, type Damage, damagesBefore, type FileHistory, fileHistories } from './data/history.ts';
 import { type Placement, placementsOf } from './data/sizes.ts';
 import { type Call, callsOf, numberArgument, precedes } from './history/calls.ts';
 import { type Faults, faultsOf } from './history/faults.ts';
@@ -170,12 +170,22 @@ class DataJudge {
     changes: readonly Change[],
   ): readonly Unexplained[] {
     const { reader, offset, bytes } = sighting;
-    const damages = history.damages.filter(({ call }) => reader === null || !precedes(reader, call));
+    const damages = history.damages.filter(({ call }) => reader === null || call === null || !precedes(reader, call));
     if (damages.length === 0 || (reader !== null && !this.mayLackChecksums(history))) return parts;
+    const known = withoutRanges(
+      parts,
+      damages.filter((damage) => this.mayBeReplaced(damage)),
+    );
+    if (known.length === 0) return known;
     const damaged = complementWhere(bytes, offset, damages);
     const others = findUnexplained(changes, history.initial, { reader, offset, bytes: damaged }, this.sectorSize);
     // Either copy may have been looked at, sector by sector.
-    return commonParts(parts, others);
+    return commonParts(known, others);
+  }
+
+  /** What cannot be read right is not copied to the target of a device replace, which has whatever was there. */
+  private mayBeReplaced({ call }: Damage): boolean {
+    return this.calls.some((other) => other.kind === 'replace' && (call === null || !precedes(other, call)));
   }
 
   private mayLackChecksums({ identity }: FileHistory): boolean {
@@ -193,7 +203,8 @@ class DataJudge {
       const initial = identity.initialPath === null ? new Uint8Array(0) : this.before?.readFile(identity.initialPath);
       const bytes = after.readFile(path);
       if (initial === null || initial === undefined || bytes === null || sameBytes(initial, bytes)) continue;
-      const history: FileHistory = { identity, initial, changes: [], reads: [], damages: [] };
+      const damages = damagesBefore(identity, this.before);
+      const history: FileHistory = { identity, initial, changes: [], reads: [], damages };
       if (initial.length !== bytes.length) {
         violations.push(describeLength(null, path, bytes.length, [initial.length], []));
       }

@@ -91,7 +91,7 @@ class DiscardSession implements LawSession {
       const live = liveSpaceOf(disks);
       // While a superblock is being torn or trees are damaged, what was live before is as good a measure as any.
       if (live !== null && isReadable(live)) this.live = live;
-      this.superblocks = superblocks.map((bytes) => bytes.slice());
+      this.superblocks = superblocks.map((bytes) => new Uint8Array(bytes));
     }
     return this.live === null ? null : physicalRanges(this.live);
   }

@@ -25,7 +25,20 @@ function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext)
   const namespace = new Namespace(calls, namesIn(record, open), record.aborted !== null);
   const devices = () => initialDevices(record);
   const faults = faultsOf(record);
-  const evidence: Evidence = { record, calls, namespace, faults, context, chunks, initialDevices: devices };
+  const hasDamage = () => {
+    const before = open(record.before);
+    return before?.entries().some(({ kind, path }) => kind === 'file' && before.damagedIn(path).length > 0) ?? false;
+  };
+  const evidence: Evidence = {
+    record,
+    calls,
+    namespace,
+    faults,
+    context,
+    chunks,
+    hasDamage,
+    initialDevices: devices,
+  };
   const violations: Violation[] = [];
   for (const call of calls) {
     const violation = judgeCall(call, evidence);

@@ -6,6 +6,7 @@ function contentsWith(names: readonly string[]): ImageContents {
   return {
     entries: () => names.map((path) => ({ path, kind: 'file' as const })),
     readFile: (path) => (names.includes(path) ? new Uint8Array([1]) : null),
+    damagedIn: () => [],
     hasChecksums: (path) => (names.includes(path) ? true : null),
     extentsOf: () => null,
     chunks: () => [],

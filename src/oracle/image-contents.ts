@@ -8,6 +8,8 @@ export interface ImageContents {
   readFile(path: string): Uint8Array | null;
   /** Whether the data of a file has checksums; null when there is none. */
   hasChecksums(path: string): boolean | null;
+  /** Where the data of a file has checksums that no copy meets: half-open, in file order. */
+  damagedIn(path: string): readonly { readonly start: number; readonly end: number }[];
   /** File extent items of one inode in file order; null when the tree or the inode does not exist. */
   extentsOf(tree: number, inode: number): readonly ImageExtent[] | null;
   /** Chunks in ascending order of their logical address. */
@@ -61,6 +63,7 @@ export function rememberingContents(open: OpenContents, rememberedMax = 16): Ope
 
 function rememberingFiles(contents: ImageContents): ImageContents {
   const files = new Map<string, Uint8Array | null>();
+  const damaged = new Map<string, ReturnType<ImageContents['damagedIn']>>();
   let entries: readonly ImageEntry[] | null = null;
   return {
     entries: () => (entries ??= contents.entries()),
@@ -73,6 +76,14 @@ function rememberingFiles(contents: ImageContents): ImageContents {
       return bytes;
     },
     hasChecksums: (path) => contents.hasChecksums(path),
+    damagedIn: (path) => {
+      let found = damaged.get(path);
+      if (found === undefined) {
+        found = contents.damagedIn(path);
+        damaged.set(path, found);
+      }
+      return found;
+    },
     extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
     chunks: () => contents.chunks(),
   };
@@ -87,6 +98,8 @@ export function withUnicodePaths(contents: ImageContents): ImageContents {
     readFile: (path) => contents.readFile(toByteString(path)) ?? (isAscii(path) ? null : contents.readFile(path)),
     hasChecksums: (path) =>
       contents.hasChecksums(toByteString(path)) ?? (isAscii(path) ? null : contents.hasChecksums(path)),
+    damagedIn: (path) =>
+      contents.damagedIn(contents.hasChecksums(toByteString(path)) === null ? path : toByteString(path)),
     extentsOf: (tree, inode) => contents.extentsOf(tree, inode),
     chunks: () => contents.chunks(),
   };

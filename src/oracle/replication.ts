@@ -43,16 +43,21 @@ class ReplicationSession implements LawSession {
 
   judge(record: RunRecord): Violation[] {
     const faults = faultsOf(record);
-    const violations = this.swaps.flatMap((swap) => judgeSwap(swap, faults));
+    const isDamaged = lastDamage(record) !== null;
+    const violations = this.swaps.flatMap((swap) => judgeSwap(swap, faults, isDamaged));
     if (record.after.length > 0) violations.push(...judgeEnd(record, this.swaps, faults, this.context.disks()));
     return violations;
   }
 }
 
-function judgeSwap({ replaced, step, bad }: Swap, faults: Faults): Violation[] {
+function judgeSwap({ replaced, step, bad }: Swap, faults: Faults, isDamaged: boolean): Violation[] {
   // The target missed writes of its own. Else it owes what some disk had that could be read.
   if (faults.wasInjected && faults.writesMayFail(replaced.target)) return [];
-  const owed = bad.filter(({ goodImages }) => goodImages.some((image) => !faults.readsMayFail(image)));
+  // Damage on purpose may have come after the copy, and met one of the two.
+  const owed = bad.filter(
+    ({ kind, goodImages }) =>
+      (kind === 'tree-block' || !isDamaged) && goodImages.some((image) => !faults.readsMayFail(image)),
+  );
   const place = (one: BadCopy) => `[${one.offset}, ${one.offset + one.length}) of device ${replaced.devid}`;
   return listed(owed).map((one) => ({
     law: 'replication',

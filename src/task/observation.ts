@@ -62,7 +62,7 @@ export interface InodeEvicted {
   readonly inode: InodeNumber;
 }
 
-/** One block group in memory; sizes in bytes. */
+/** One block group in memory, as it was at the moment of the observation; sizes in bytes. */
 export interface BlockGroupView {
   readonly start: LogicalAddress;
   readonly length: number;
@@ -95,29 +95,32 @@ export interface SpaceInfoView {
   readonly mayUse: number;
 }
 
-/** The set of block groups and their totals, when a mount or a commit is through. */
+/** The set of block groups and their totals, when a mount or a commit is through: copies, which stay as they are. */
 export interface BlockGroupsChanged {
   readonly kind: 'block-groups';
   readonly moment: 'mounted' | 'committed';
   /** Of the transaction that was just committed, or that was mounted. */
   readonly generation: Generation;
-  readonly groups: Iterable<BlockGroupView>;
-  readonly spaces: Iterable<SpaceInfoView>;
+  readonly groups: readonly BlockGroupView[];
+  readonly spaces: readonly SpaceInfoView[];
 }
 
-/** What is still in memory when an unmount is through: after a clean one, nothing holds anything. */
+/**
+ * What is still in memory when an unmount is through: after a clean one, nothing holds anything. Copies, which stay as
+ * they are.
+ */
 export interface Unmounted {
   readonly kind: 'unmounted';
   /** True when the last transaction was aborted: then counters may be off. */
   readonly isAborted: boolean;
   /** All that were not freed, removed ones too, after the set of block groups gave its references back. */
-  readonly groups: Iterable<BlockGroupView>;
+  readonly groups: readonly BlockGroupView[];
   /** Before the block groups were freed. */
-  readonly spaces: Iterable<SpaceInfoView>;
+  readonly spaces: readonly SpaceInfoView[];
   /** As they stood before the block groups were freed. */
-  readonly groupsBefore: Iterable<BlockGroupView>;
-  /** Counters that must be back at 0, by name: `running scrubs`, `I/O under way`, `open handles` … */
-  readonly counters: Iterable<{ readonly name: string; readonly value: number }>;
+  readonly groupsBefore: readonly BlockGroupView[];
+  /** Those of the counters that must be back at 0 and are not, by name: `running scrubs`, `I/O under way`, `open handles` … */
+  readonly counters: readonly { readonly name: string; readonly value: number }[];
 }
 
 /** A scrub, or the copying part of a device replace, begins. */

@@ -2,6 +2,9 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { DiskImage } from '../../src/record/image.ts';
 
 const PAGE = 4096;
+/** What is looked through at once for bytes that are not zero. */
+const PIECE = 256 * PAGE;
+const ZEROES = new Uint8Array(PIECE);
 
 /** A host's image file or block device as a disk image; pages are read once and kept. For tests. */
 export class FileImage implements DiskImage {
@@ -29,9 +32,14 @@ export class FileImage implements DiskImage {
   }
 
   *written(): Iterable<{ offset: number; bytes: Uint8Array }> {
-    for (let offset = 0; offset < this.size; offset += PAGE) {
-      const bytes = this.#page(offset);
-      if (bytes.some((byte) => byte !== 0)) yield { offset, bytes };
+    const piece = new Uint8Array(PIECE);
+    for (let start = 0; start < this.size; start += PIECE) {
+      const length = readSync(this.#descriptor, piece, 0, PIECE, start);
+      if (isZero(piece.subarray(0, length))) continue;
+      for (let at = 0; at < length; at += PAGE) {
+        const bytes = piece.subarray(at, Math.min(at + PAGE, length));
+        if (!isZero(bytes)) yield { offset: start + at, bytes: bytes.slice() };
+      }
     }
   }
 
@@ -48,6 +56,10 @@ export class FileImage implements DiskImage {
     }
     return page;
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, ZEROES.subarray(0, bytes.length)) === 0;
 }
 
 /** An image with some bytes changed; the image below stays as it is. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlockTable } from '../../src/record/block-table.ts';
@@ -44,7 +44,7 @@ set -- $loops
  * script unmounts at its end.
  */
 export function imagesByLinux(sizes: readonly number[], script: string): BlockTable[] {
-  const folder = mkdtempSync(join(tmpdir(), 'fsquake-loop-'));
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-loop-'));
   try {
     const paths = sizes.map((megabytes, index) => {
       const path = join(folder, `${index}.img`);

@@ -34,7 +34,7 @@ export function measureFindability(): Figure[] {
 }
 
 function findabilityOf(workload: Workload, plan: SettingPlan): Figure[] {
-  const name = `find ${workload.name} ${plan.switches.off.map((id) => `-${id}`).join(' ')}`.trim();
+  const name = `find ${workload.name} [${plan.switches.label}]`;
   const figures: Figure[] = [];
   const stage = plan.stages.find(({ strategy }) => strategy === 'script');
   if (stage !== undefined) {

@@ -26,6 +26,8 @@ const executionsEach = Number(values.executions);
 const checksEach = Number(values.checks);
 /** Failures of one kind that are cut down and shown; the others are counted. */
 const shownOfKindMax = Number(values.kinds);
+/** About a block device of somebody else, which the tool tries too. */
+const ELSEWHERE = /^ERROR: cannot scan/;
 const SHRINK_MILLISECONDS = 20_000;
 const until = performance.now() + Number(values.minutes) * 60_000;
 const first = Number(values.from);
@@ -90,9 +92,6 @@ function isExcused(form: WorkloadForm, output: string): boolean {
     (line) => /device \d+ is missing/.test(line) || (mayLackCopies && /errors found in csum tree/.test(line)),
   );
 }
-
-/** About a block device of somebody else, which the tool tries too. */
-const ELSEWHERE = /^ERROR: cannot scan/;
 
 function report(form: WorkloadForm, seed: string, failure: Failure): void {
   counts.failures += 1;

@@ -38,32 +38,38 @@ export function* corruptFile(
 ): Task<void> {
   const end = Math.min(offset + length, alignUp(inode.size, SECTOR_SIZE));
   if (end <= offset) return;
-  yield* flushRange(files, inode, offset, end);
-  for (const run of yield* findRuns(files, inode, offset, end)) yield* corruptRun(files, run, mirror);
+  const from = alignDown(offset, SECTOR_SIZE);
+  for (;;) {
+    yield* flushRange(files, inode, offset, end);
+    // Held to the end: what lies there may not be overwritten, nor freed and be somebody else's, in the middle of it.
+    const range = yield* inode.ranges.acquire(from, alignUp(end, SECTOR_SIZE) - from, 'exclusive');
+    try {
+      if (inode.ordered.find(from, alignUp(end, SECTOR_SIZE)) !== null) continue;
+      for (const run of yield* findRuns(files, inode, offset, end)) yield* corruptRun(files, run, mirror);
+      return;
+    } finally {
+      range.release();
+    }
+  }
 }
 
+/** The caller holds the range. */
 function* findRuns(files: Files, inode: Inode, offset: FileOffset, end: FileOffset): Task<DiskRun[]> {
   const runs: DiskRun[] = [];
-  const from = alignDown(offset, SECTOR_SIZE);
-  const range = yield* inode.ranges.acquire(from, alignUp(end, SECTOR_SIZE) - from, 'exclusive');
-  try {
-    for (let at = offset; at < end; ) {
-      const map = yield* getExtentMap(files, inode, alignDown(at, SECTOR_SIZE), SECTOR_SIZE, false);
-      inode.touchMaps();
-      const { blockStart, start, isReal, isHole, isPrealloc, isCompressed } = map;
-      const mapEnd = Math.min(map.end, end);
-      putExtentMap(inode, map);
-      if (mapEnd <= at) throw new FsError('EUCLEAN', `inode ${inode.number} has no extent map for ${at}`);
-      if (isReal && !isPrealloc) {
-        if (isCompressed) throw new FsError('EOPNOTSUPP', `corrupt: inode ${inode.number} at ${at} is compressed`);
-        runs.push({ logical: blockStart + (at - start), length: mapEnd - at });
-      } else if (!isHole && !isPrealloc) {
-        throw new FsError('EOPNOTSUPP', `corrupt: the data of inode ${inode.number} at ${at} lies in its item`);
-      }
-      at = mapEnd;
+  for (let at = offset; at < end; ) {
+    const map = yield* getExtentMap(files, inode, alignDown(at, SECTOR_SIZE), SECTOR_SIZE, false);
+    inode.touchMaps();
+    const { blockStart, start, isReal, isHole, isPrealloc, isCompressed } = map;
+    const mapEnd = Math.min(map.end, end);
+    putExtentMap(inode, map);
+    if (mapEnd <= at) throw new FsError('EUCLEAN', `inode ${inode.number} has no extent map for ${at}`);
+    if (isReal && !isPrealloc) {
+      if (isCompressed) throw new FsError('EOPNOTSUPP', `corrupt: inode ${inode.number} at ${at} is compressed`);
+      runs.push({ logical: blockStart + (at - start), length: mapEnd - at });
+    } else if (!isHole && !isPrealloc) {
+      throw new FsError('EOPNOTSUPP', `corrupt: the data of inode ${inode.number} at ${at} lies in its item`);
     }
-  } finally {
-    range.release();
+    at = mapEnd;
   }
   return runs;
 }

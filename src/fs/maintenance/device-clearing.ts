@@ -20,8 +20,7 @@ export function* beginChange(fs: FsInfo, what: 'device add' | 'device remove' | 
   const held = yield* fs.volumeChangeMutex.acquire();
   try {
     throwIfReadOnly(fs);
-    const { phase } = fs.volume.replace;
-    if (phase === 'started' || phase === 'suspended') {
+    if (isReplaceUnderWay(fs)) {
       const other = "another exclusive operation 'device replace' in progress";
       throw new FsError('EINPROGRESS', `unable to start ${what}, ${other}`);
     }
@@ -30,6 +29,14 @@ export function* beginChange(fs: FsInfo, what: 'device add' | 'device remove' | 
     held.release();
     throw error;
   }
+}
+
+/**
+ * To its very end: after the swap, or after a cancellation, the disk that is left over has yet to lose its superblocks,
+ * and must not become a member before.
+ */
+export function isReplaceUnderWay({ volume: { replace } }: FsInfo): boolean {
+  return replace.phase === 'started' || replace.phase === 'suspended' || replace.running.value > 0;
 }
 
 /**

@@ -95,10 +95,12 @@ export function* resumeReplace(files: Files): Task<void> {
   if (run !== null) spawnReplace(files, run);
 }
 
-/** The number of the run; null where the target is missing, and the replace stays suspended until it is cancelled. */
+/** The number of the run; null where the target is missing, so that it stays suspended until it is cancelled, or it has ended. */
 function setResumed(fs: FsInfo): number | null {
   const { replace } = fs.volume;
   fs.world.touch(DEVICE_REPLACE, 'write');
+  // Ended while this waited for the lock.
+  if (replace.phase !== 'started' && replace.phase !== 'suspended') return null;
   const isComplete = replace.source !== null && replace.target !== null && !replace.target.isMissing;
   replace.phase = isComplete ? 'started' : 'suspended';
   if (!isComplete) return null;

@@ -9,8 +9,10 @@ import { commitTransaction } from '../transaction/commit.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { addTarget } from '../transaction/replace-item.ts';
+import { scratchSuperblocks } from '../transaction/scratch-superblocks.ts';
 import { Device, REPLACE_TARGET_ID } from '../volume/device.ts';
 import { DEVICE_REPLACE } from '../volume/replace-state.ts';
+import { isReplaceUnderWay } from './device-clearing.ts';
 import { abandonReplace, commitReplaceState } from './device-replace-end.ts';
 import { runReplace, spawnReplace } from './device-replace-run.ts';
 import { writeTargetSuperblocks } from './device-replace-target.ts';
@@ -46,22 +48,34 @@ export function* startReplace(files: Files, options: ReplaceOptions): Task<void>
 
 /** Cancels the replace that runs, or is suspended, and waits for its end. Throws EROFS, ENOTCONN. */
 export function* cancelReplace(files: Files): Task<void> {
-  const { fs } = files;
+  const { running } = files.fs.volume.replace;
+  // A remount may suspend a copy that is to stop, and resume it: what it has not finished is still to be cancelled.
+  for (let isFirst = true; !(yield* cancelOnce(files.fs, isFirst)); isFirst = false) yield* running.waitZero();
+}
+
+/** False when a task copies, which has to stop before it is known what has become of the replace. */
+function* cancelOnce(fs: FsInfo, isFirst: boolean): Task<boolean> {
   const { replace } = fs.volume;
   throwIfReadOnly(fs);
   const held = yield* fs.replaceFinishMutex.acquire();
   try {
     const { phase } = replace;
-    if (phase !== 'started' && phase !== 'suspended') throw new FsError('ENOTCONN', 'replace cancel: not started');
-    if (phase === 'suspended') {
-      yield* abandonReplace(fs);
-      return;
+    if (phase !== 'started' && phase !== 'suspended') {
+      if (isFirst) throw new FsError('ENOTCONN', 'replace cancel: not started');
+      return true;
     }
-    requestStop(fs);
+    if (phase === 'started') requestStop(fs);
+    if (replace.running.value > 0) return false;
+    replace.running.add(1);
+    try {
+      yield* abandonReplace(fs);
+    } finally {
+      replace.running.add(-1);
+    }
+    return true;
   } finally {
     held.release();
   }
-  yield* replace.running.waitZero();
 }
 
 /** The task that copies stops at its next step. */
@@ -95,17 +109,14 @@ function* beginReplace(files: Files, options: ReplaceOptions): Task<number> {
     yield* commitReplaceState(fs);
     return run;
   } catch (error) {
-    if (error instanceof FsError) forgetReplace(fs);
+    if (error instanceof FsError) yield* forgetReplace(fs);
     replace.running.add(-1);
     throw error;
   }
 }
 
 function sourceOf(fs: FsInfo, devid: DeviceId): Device {
-  const { phase } = fs.volume.replace;
-  if (phase === 'started' || phase === 'suspended') {
-    throw new FsError('EINPROGRESS', 'replace start: device replace already started');
-  }
+  if (isReplaceUnderWay(fs)) throw new FsError('EINPROGRESS', 'replace start: device replace already started');
   const source = fs.volume.devices().find(({ id }) => id === devid);
   if (source === undefined) throw new FsError('ENOENT', `replace start: '${devid}' is not a valid devid`);
   return source;
@@ -167,8 +178,11 @@ function* waitForAllOrderedExtents(files: Files): Task<void> {
   }
 }
 
-/** The commit of the start failed, so the file system is aborted and takes no more writes. Plain. */
-function forgetReplace(fs: FsInfo): void {
+/**
+ * The commit of the start failed: the file system is aborted, or was made read-only meanwhile, and takes no more writes.
+ * Nothing tells of the target but its own superblocks.
+ */
+function* forgetReplace(fs: FsInfo): Task<void> {
   const { volume } = fs;
   const { target } = volume.replace;
   fs.world.touch(DEVICE_REPLACE, 'write');
@@ -176,5 +190,7 @@ function forgetReplace(fs: FsInfo): void {
   volume.replace.source = null;
   volume.replace.target = null;
   volume.replace.needsWriteback = false;
-  if (target !== null) volume.removeDevice(target);
+  if (target === null) return;
+  volume.removeDevice(target);
+  if (fs.aborted === null) yield* scratchSuperblocks(fs, target);
 }

@@ -48,10 +48,6 @@ export class BlockGroup {
   list: BlockGroupList | null = null;
   /** One for the set of block groups, one for the unused list, one for each holder. 0: freed; less: freed twice. */
   references = 1;
-  /** Writers that overwrite extents here in place and have no ordered extent yet. */
-  readonly nocowWriters: Counter;
-  /** Data reservations that have no ordered extent yet. */
-  readonly reservations: Counter;
   readonly free = new FreeRanges();
   /** The free space tree keeps this group as bitmaps; the first change turns them into extents. */
   usesBitmaps = false;
@@ -59,15 +55,38 @@ export class BlockGroup {
   needsFreeSpaceItems = false;
   /** `used` differs from the block group item. */
   isDirty = false;
+  private readonly world: World;
+  private nocowWriterCounter: Counter | null = null;
+  private reservationCounter: Counter | null = null;
 
   constructor(world: World, start: LogicalAddress, length: ByteCount, flags: number, used: ByteCount) {
+    this.world = world;
     this.start = start;
     this.length = length;
     this.flags = flags;
     this.used = used;
     this.resource = resource('block-group', start);
-    this.nocowWriters = world.counter('nocow-writers', start);
-    this.reservations = world.counter('block-group-reservations', start);
+  }
+
+  /** Writers that overwrite extents here in place and have no ordered extent yet. */
+  get nocowWriters(): Counter {
+    this.nocowWriterCounter ??= this.world.counter('nocow-writers', this.start);
+    return this.nocowWriterCounter;
+  }
+
+  /** Data reservations that have no ordered extent yet. */
+  get reservations(): Counter {
+    this.reservationCounter ??= this.world.counter('block-group-reservations', this.start);
+    return this.reservationCounter;
+  }
+
+  /** Most groups never need their counters: false where nobody ever asked for this one. */
+  get hasNocowCounter(): boolean {
+    return this.nocowWriterCounter !== null;
+  }
+
+  get hasReservationCounter(): boolean {
+    return this.reservationCounter !== null;
   }
 
   /** Nothing is in it, and nothing is on its way into it. */

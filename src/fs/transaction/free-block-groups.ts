@@ -1,4 +1,3 @@
-import type { BlockGroup } from '../space/block-group.ts';
 import { copyOfGroup, snapshotOfGroups } from './block-group-observation.ts';
 import { releaseDeletedGroups } from './extent-commit.ts';
 import type { FsInfo } from './fs-info.ts';
@@ -14,7 +13,7 @@ export function freeBlockGroups(fs: FsInfo): void {
   }
   const { observed } = fs.world;
   const before = observed ? snapshotOfGroups(fs) : null;
-  const counters = observed ? countersOf(fs, fs.space.allGroups()) : [];
+  const counters = observed ? countersLeft(fs) : [];
   const { lists } = fs.space;
   for (let group = lists.takeUnused(); group !== null; group = lists.takeUnused()) lists.put(group);
   for (const group of fs.space.allGroups().slice()) {
@@ -32,17 +31,19 @@ export function freeBlockGroups(fs: FsInfo): void {
   });
 }
 
-function countersOf(fs: FsInfo, groups: readonly BlockGroup[]) {
-  const handles = (fs.committingTransaction?.writers ?? 0) + (fs.runningTransaction?.writers ?? 0);
-  const counters = [
-    { name: 'open handles', value: handles },
-    { name: 'I/O under way', value: fs.volume.ioUnderWay.value },
-    { name: 'running scrubs', value: fs.scrubs.running },
-    { name: 'paused scrubs', value: fs.scrubs.paused },
-  ];
-  for (const { start, nocowWriters, reservations } of groups) {
-    counters.push({ name: `writers in place in block group ${start}`, value: nocowWriters.value });
-    counters.push({ name: `reservations in block group ${start}`, value: reservations.value });
+/** The counters that are not back at 0. */
+function countersLeft(fs: FsInfo): { readonly name: string; readonly value: number }[] {
+  const counters: { readonly name: string; readonly value: number }[] = [];
+  const note = (value: number, name: string) => {
+    if (value !== 0) counters.push({ name, value });
+  };
+  note((fs.committingTransaction?.writers ?? 0) + (fs.runningTransaction?.writers ?? 0), 'open handles');
+  note(fs.volume.ioUnderWay.value, 'I/O under way');
+  note(fs.scrubs.running, 'running scrubs');
+  note(fs.scrubs.paused, 'paused scrubs');
+  for (const group of fs.space.allGroups()) {
+    if (group.hasNocowCounter) note(group.nocowWriters.value, `writers in place in block group ${group.start}`);
+    if (group.hasReservationCounter) note(group.reservations.value, `reservations in block group ${group.start}`);
   }
   return counters;
 }

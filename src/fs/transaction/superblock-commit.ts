@@ -28,9 +28,9 @@ const { fields: backup } = BACKUP_ROOT;
 export function prepareSuperblock(fs: FsInfo, generation: Generation): Uint8Array {
   const bytes = fs.superblockBytes.slice();
   patch(fs, viewOf(bytes), generation);
+  // Those who come after the commit go on changing theirs: by another array.
   fs.superblockBytes = bytes;
-  // Those who come after the commit go on changing theirs.
-  return bytes.slice();
+  return bytes;
 }
 
 /**

@@ -73,10 +73,29 @@ function allows(wanted: string | readonly string[], found: string): boolean {
   return wanted === 'any' || wanted === found || (typeof wanted !== 'string' && wanted.includes(found));
 }
 
+/** By `indexOf` of the state; every read asks. */
+const BY_STATE: (ReadDecision | undefined)[] = [];
+
 export function decideRead(state: ReadState): ReadDecision {
+  const index = indexOf(state);
+  const known = BY_STATE[index];
+  if (known !== undefined) return known;
   const found = READ_DECISIONS.find((each) => rowMatches(each, state));
   assert(found !== undefined, 'the table of read decisions has a row for each state', { state });
+  BY_STATE[index] = found.decision;
   return found.decision;
+}
+
+function indexOf({ device, io, content, further, earlier, repairable }: ReadState): number {
+  const contentIndex = content === 'good' ? 0 : content === 'bad' ? 1 : 2;
+  return (
+    (device === 'present' ? 0 : 1) |
+    (io === 'ok' ? 0 : 2) |
+    (further === 'left' ? 0 : 4) |
+    (earlier === 'none' ? 0 : 8) |
+    (repairable === 'yes' ? 0 : 16) |
+    (contentIndex << 5)
+  );
 }
 
 /** A way through the copies of one range, beginning with the one that `firstMirror` chose. */

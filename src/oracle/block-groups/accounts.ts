@@ -9,13 +9,21 @@ export interface Disagreement {
   readonly observed: string;
 }
 
+/** What is nearly always found; never added to. */
+const NOTHING: Disagreement[] = [];
+
 const TOTALS = ['total', 'used', 'reserved', 'pinned', 'readOnly'] as const;
 
 /** Totals of a type are the sums over its block groups. */
-export function compareTotals(groups: Iterable<BlockGroupView>, spaces: Iterable<SpaceInfoView>): Disagreement[] {
-  const found: Disagreement[] = [];
+export function compareTotals(
+  groups: readonly BlockGroupView[],
+  spaces: readonly SpaceInfoView[],
+): readonly Disagreement[] {
+  let found = NOTHING;
   for (const space of spaces) {
     const sums = sumsOf(groups, space.type);
+    if (isSum(space, sums)) continue;
+    if (found === NOTHING) found = [];
     for (const name of TOTALS) {
       if (space[name] === sums[name]) continue;
       found.push({
@@ -28,7 +36,20 @@ export function compareTotals(groups: Iterable<BlockGroupView>, spaces: Iterable
   return found;
 }
 
-function sumsOf(groups: Iterable<BlockGroupView>, type: number): Record<(typeof TOTALS)[number], number> {
+type Totals = Record<(typeof TOTALS)[number], number>;
+
+function isSum(space: SpaceInfoView, sums: Totals): boolean {
+  const { total, used, reserved, pinned, readOnly } = sums;
+  return (
+    space.total === total &&
+    space.used === used &&
+    space.reserved === reserved &&
+    space.pinned === pinned &&
+    space.readOnly === readOnly
+  );
+}
+
+function sumsOf(groups: readonly BlockGroupView[], type: number): Totals {
   const sums = { total: 0, used: 0, reserved: 0, pinned: 0, readOnly: 0 };
   for (const group of groups) {
     if ((group.flags & GROUP_TYPES) !== type || group.isRemoved) continue;
@@ -42,10 +63,11 @@ function sumsOf(groups: Iterable<BlockGroupView>, type: number): Record<(typeof 
 }
 
 /** The allocator's free ranges are what the counters leave over; meant for moments at which nobody trims. */
-export function compareFreeRanges(groups: Iterable<BlockGroupView>): Disagreement[] {
-  const found: Disagreement[] = [];
+export function compareFreeRanges(groups: readonly BlockGroupView[]): readonly Disagreement[] {
+  let found = NOTHING;
   for (const group of groups) {
     if (group.isRemoved || group.freeRangeBytes === freeBytes(group)) continue;
+    if (found === NOTHING) found = [];
     found.push({
       what: `the free ranges of block group ${group.start} are not what its counters leave over`,
       expected: `${freeBytes(group)} bytes`,
@@ -56,14 +78,12 @@ export function compareFreeRanges(groups: Iterable<BlockGroupView>): Disagreemen
 }
 
 /** Block groups in memory, in the order of their addresses, against block group items. */
-export function compareWithDisk(groups: Iterable<BlockGroupView>, disk: SpaceOnDisk): Disagreement[] {
+export function compareWithDisk(groups: readonly BlockGroupView[], disk: SpaceOnDisk): readonly Disagreement[] {
   return isSame(groups, disk) ? NOTHING : differences(groups, disk);
 }
 
-const NOTHING: Disagreement[] = [];
-
 /** What nearly always holds, without making anything. */
-function isSame(groups: Iterable<BlockGroupView>, disk: SpaceOnDisk): boolean {
+function isSame(groups: readonly BlockGroupView[], disk: SpaceOnDisk): boolean {
   let index = 0;
   for (const { start, length, flags, used, isRemoved, isNew } of groups) {
     const item = disk.groups[index++];
@@ -73,7 +93,7 @@ function isSame(groups: Iterable<BlockGroupView>, disk: SpaceOnDisk): boolean {
   return index === disk.groups.length;
 }
 
-function differences(groups: Iterable<BlockGroupView>, disk: SpaceOnDisk): Disagreement[] {
+function differences(groups: readonly BlockGroupView[], disk: SpaceOnDisk): Disagreement[] {
   const found: Disagreement[] = [];
   const items = new Map(disk.groups.map((item) => [item.start, item]));
   for (const group of groups) {

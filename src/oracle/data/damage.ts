@@ -13,6 +13,19 @@ export function complementWhere(bytes: Uint8Array, offset: FileOffset, damages: 
   return other;
 }
 
+/** What of the parts lies in none of the ranges. */
+export function withoutRanges(parts: readonly Unexplained[], ranges: readonly Damage[]): readonly Unexplained[] {
+  let left = parts;
+  for (const { start, end } of ranges) {
+    left = left.flatMap((part) => {
+      if (part.end <= start || part.start >= end) return [part];
+      const before = part.start < start ? [{ ...part, end: start }] : [];
+      return part.end > end ? [...before, { ...part, start: end }] : before;
+    });
+  }
+  return left;
+}
+
 /** What lies in parts of both lists; each is in file order and its parts do not overlap. */
 export function commonParts(parts: readonly Unexplained[], others: readonly Unexplained[]): Unexplained[] {
   return parts.flatMap((part) =>

@@ -17,9 +17,10 @@ export interface FileHistory {
   readonly damages: Damage[];
 }
 
-/** A range of which one copy on disk was turned into its complement. */
+/** A range of which one copy on disk was turned into its complement; or no copy was right before the run. */
 export interface Damage {
-  readonly call: Call;
+  /** Null: before the run. */
+  readonly call: Call | null;
   readonly start: FileOffset;
   readonly end: FileOffset;
 }
@@ -57,7 +58,8 @@ export function fileHistories(
     for (const identity of identities) {
       let history = histories.get(identity);
       if (history === undefined) {
-        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [], damages: [] };
+        const damages = damagesBefore(identity, before);
+        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [], damages };
         histories.set(identity, history);
       }
       if (call.kind === 'read') history.reads.push(call);
@@ -93,6 +95,11 @@ function initialOf(identity: Identity, record: RunRecord, before: ImageContents 
   if (identity.initialPath === null) return NO_BYTES;
   if (record.before.length === 0 || before === null) return null;
   return before.readFile(identity.initialPath);
+}
+
+export function damagesBefore({ initialPath }: Identity, before: ImageContents | null): Damage[] {
+  if (initialPath === null || before === null) return [];
+  return before.damagedIn(initialPath).map((range) => ({ call: null, ...range }));
 }
 
 function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {

@@ -38,6 +38,8 @@ export type Situation =
   | 'size-too-large'
   /** The devices may be full: what the run wrote comes near what they hold. */
   | 'may-be-full'
+  /** The devices may have had no room for the chunk that is made where a block group goes read-only. */
+  | 'no-room-for-chunk'
   /** No device has this id, or the one that has it is missing. */
   | 'no-such-device'
   /** No device is missing. */
@@ -125,6 +127,7 @@ const ADMINISTRATION: Readonly<Record<string, Contract>> = {
   'scrub-cancel': { ENOTCONN: ['none-running'] },
   replace: {
     ...CHANGING_DEVICES,
+    ENOSPC: ['no-room-for-chunk', 'may-be-full', 'fault', 'aborted'],
     ENOENT: ['no-such-device'],
     ENODEV: ['no-such-device', 'fault', 'aborted'],
     EINVAL: ['too-small'],
@@ -147,7 +150,7 @@ const ADMINISTRATION: Readonly<Record<string, Contract>> = {
     EINVAL: ['unaligned-range', 'size-too-small'],
     EFBIG: ['size-too-large'],
     EOPNOTSUPP: ['device-needed'],
-    EPERM: ['in-progress'],
+    EPERM: ['in-progress', 'device-missing'],
     ETXTBSY: ['in-progress'],
   },
   trim: { ...CHANGING, EINVAL: ['empty-range'], EOPNOTSUPP: ['fault'] },
@@ -243,6 +246,7 @@ export const SITUATION_TEXT: Readonly<Record<Situation, string>> = {
   'unaligned-range': 'the range was of broken sectors',
   'size-too-small': 'the size was less than a device must have',
   'size-too-large': 'the size was more than the device has',
+  'no-room-for-chunk': 'a device had no room for another chunk',
   'no-such-device': 'no device with a disk had this id',
   'none-missing': 'no device was missing',
   'is-member': 'the device was a member already',

@@ -71,6 +71,28 @@ export function mayBeTooSmall(call: Call, evidence: DeviceEvidence): boolean {
   return calls.some((other) => other.kind === 'device-resize' && !precedes(call, other));
 }
 
+/** First bytes of a device, in which no chunk lies. */
+const RESERVED_AT_START = 1024 * 1024;
+/** Chunks that the run may have made besides the one that was not to be had, one device's part of each. */
+const OTHER_CHUNKS = 3;
+
+/**
+ * Some member may have had no place for one more chunk as large as those there are: profiles with copies need one on
+ * several devices. In doubt, as with devices that grow, shrink, come or go: yes.
+ */
+export function mayLackRoomForChunk(
+  { calls, initialDevices }: DeviceEvidence,
+  chunks: readonly { readonly length: number }[] | null,
+): boolean {
+  const initial = initialDevices();
+  if (initial === null || chunks === null || initial.isAnyMissing || initial.isReplacing) return true;
+  if (calls.some(({ kind }) => kind === 'device-resize' || kind === 'device-remove')) return true;
+  const largest = Math.max(0, ...chunks.map(({ length }) => length));
+  return initial.members.some(
+    ({ size, bytesUsed }) => size - bytesUsed - RESERVED_AT_START < largest * (1 + OTHER_CHUNKS),
+  );
+}
+
 function deviceOf(call: Call): number | null {
   if (call.kind === 'device-add') return numberArgument(call, 'device');
   return call.kind === 'replace' ? numberArgument(call, 'target') : null;
@@ -81,17 +103,21 @@ export function mayBeInProgress(call: Call, evidence: DeviceEvidence): boolean {
   const isScrub = call.kind === 'scrub';
   if (evidence.initialDevices()?.isReplacing !== false) return true;
   return evidence.calls.some((other) => {
-    if (other === call || !mayOverlap(other, call)) return false;
+    if (other === call || !mayOverlap(other, call, evidence)) return false;
     // The copying part of a replace is a scrub of its source.
     if (other.kind === 'scrub') return (isScrub || call.kind === 'replace') && scrubsSameDevice(call, other);
     return isScrub ? other.kind === 'replace' : VOLUME_CHANGES.has(other.kind);
   });
 }
 
-/** A replace in the background goes on when its call is over. */
-function mayOverlap(other: Call, call: Call): boolean {
+/** A replace in the background goes on when its call is over, and so does one that a remount may have suspended. */
+function mayOverlap(other: Call, call: Call, { calls }: DeviceEvidence): boolean {
   if (areConcurrent(other, call)) return true;
-  return other.kind === 'replace' && other.record.args['background'] === true && precedes(other, call);
+  if (other.kind !== 'replace' || !precedes(other, call)) return false;
+  if (other.record.args['background'] === true) return true;
+  return calls.some(
+    (each) => each.kind === 'reconfigure' && each.record.args['readOnly'] === true && areConcurrent(each, other),
+  );
 }
 
 function scrubsSameDevice(a: Call, b: Call): boolean {

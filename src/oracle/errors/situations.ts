@@ -16,6 +16,7 @@ import {
   mayBeTooSmall,
   mayHaveNoneMissing,
   mayLackDevice,
+  mayLackRoomForChunk,
 } from './device-situations.ts';
 
 const FILE_SIZE_MAX = 2 ** 63 - 1;
@@ -40,6 +41,8 @@ export interface Evidence extends DeviceEvidence {
   readonly context: LawContext;
   /** Where space for data and metadata could be had before the run; null when that image cannot be read. */
   readonly chunks: () => readonly ImageChunk[] | null;
+  /** Whether some file had data before the run that no copy of it held. */
+  readonly hasDamage: () => boolean;
 }
 
 /** Whether `call`, which returned `errno`, may have been in that situation. In doubt: yes. */
@@ -94,6 +97,8 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
       return isTooLarge(call, evidence);
     case 'empty-range':
       return numberArgument(call, 'length') === 0 || call.kind === 'trim';
+    case 'no-room-for-chunk':
+      return mayLackRoomForChunk(evidence, evidence.chunks());
     case 'no-such-device':
       return mayLackDevice(call, evidence);
     case 'none-missing':
@@ -118,7 +123,9 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
     case 'no-copy':
       return true;
     case 'corrupted':
-      return evidence.calls.some((other) => other.kind === 'corrupt' && other.started < call.ended);
+      return (
+        evidence.calls.some((other) => other.kind === 'corrupt' && other.started < call.ended) || evidence.hasDamage()
+      );
     case 'may-be-full':
       return mayBeFull(evidence);
     case 'fault':

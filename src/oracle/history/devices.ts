@@ -12,6 +12,7 @@ const GENERATION_AT = 72;
 const DEVICE_COUNT_AT = 136;
 const DEVID_AT = 201;
 const DEVICE_SIZE_AT = 209;
+const DEVICE_BYTES_USED_AT = 217;
 
 /** One disk that was a member of the file system before the run. */
 export interface InitialMember {
@@ -20,6 +21,8 @@ export interface InitialMember {
   readonly devid: DeviceId;
   /** What the file system used of it. */
   readonly size: ByteCount;
+  /** Of it, what lay in chunks. */
+  readonly bytesUsed: ByteCount;
 }
 
 export interface InitialDevices {
@@ -44,6 +47,7 @@ export function initialDevices(record: RunRecord): InitialDevices | null {
     index,
     devid: readU64(block, DEVID_AT),
     size: readU64(block, DEVICE_SIZE_AT),
+    bytesUsed: readU64(block, DEVICE_BYTES_USED_AT),
   }));
   // The target of a device replace has the id 0 until it takes the place of its source.
   const members = found.filter(({ devid }) => devid !== 0);

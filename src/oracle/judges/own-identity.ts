@@ -14,12 +14,11 @@ const METADATA_UUID_AT = 571;
 const UUID_SIZE = 16;
 
 /**
- * Images of several devices under a file system id of their own. Linux and btrfs-progs tell file systems apart by that
+ * Images under a file system id of their own. Linux and btrfs-progs tell file systems apart by that
  * id, and look for members among all block devices of the host: two judges at work on images with one id disturb each
  * other. The id that tree blocks bear becomes the metadata uuid, so that nothing but superblocks changes.
  */
 export function withOwnIdentity(images: readonly DiskImage[]): readonly DiskImage[] {
-  if (images.length < 2) return images;
   const fsid = Buffer.from(randomUUID().replaceAll('-', ''), 'hex');
   return images.map((image) => renamed(image, fsid));
 }
@@ -35,7 +34,7 @@ function renamed(image: DiskImage, fsid: Uint8Array): DiskImage {
     size: image.size,
     fingerprint: image.fingerprint,
     read: (offset, length) => {
-      const bytes = image.read(offset, length).slice();
+      const bytes = new Uint8Array(image.read(offset, length));
       for (const [at, copy] of copies) overlay(bytes, offset, copy, at);
       return bytes;
     },
@@ -57,7 +56,8 @@ function hasRightChecksum(bytes: Uint8Array): boolean {
 }
 
 function renamedSuperblock(bytes: Uint8Array, fsid: Uint8Array): Uint8Array {
-  const renewed = bytes.slice();
+  // Not `slice`: that of a Buffer, which is a Uint8Array too, copies nothing.
+  const renewed = new Uint8Array(bytes);
   const view = new DataView(renewed.buffer);
   const incompat = view.getUint32(INCOMPAT_AT, true);
   if ((incompat & METADATA_UUID_FLAG) === 0) {

@@ -33,7 +33,7 @@ export function missingOnTarget(images: readonly DiskImage[], replaced: DeviceRe
       if (piece.device !== devid) return;
       const copied = target.read(piece.offset, piece.length);
       if (source !== null && sameBytes(copied, source.read(piece.offset, piece.length))) return;
-      const goodImages = betterThan(copied, unit, piece.copy, replaced, live);
+      const goodImages = betterThan(copied, unit, piece.copy, replaced, live, images);
       if (goodImages.length === 0) return;
       const { kind } = unit;
       const { logical, length, copy, offset } = piece;
@@ -53,6 +53,7 @@ function betterThan(
   copy: number,
   replaced: DeviceReplaced,
   live: LiveSpace,
+  images: readonly DiskImage[],
 ): number[] {
   const { verify, logical, length } = unit;
   const { source, devid } = replaced;
@@ -61,29 +62,17 @@ function betterThan(
   if (verify?.(copied)) return [];
   const good: number[] = [];
   let isMatched = false;
-  for (let other = 0; other < live.chunks.copiesAt(logical); other++) {
-    const image = imageOf(live, logical, other, replaced);
-    const bytes = image === null ? null : live.chunks.read(logical, length, other);
-    if (image === null || bytes === null) continue;
+  live.eachPiece(logical, length, ({ copy: other, device, offset }) => {
+    // Between the swap and its commit the trees still call the source by that id.
+    const image = device === devid ? source : (live.imageOf.get(device) ?? null);
+    if (image === null) return;
+    const bytes = images[image]!.read(offset, length);
     if (verify !== null) {
       if (verify(bytes)) good.push(image);
-    } else if (source !== null ? other === copy : deviceOf(live, logical, other) !== devid) {
+    } else if (source !== null ? other === copy : device !== devid) {
       if (sameBytes(bytes, copied)) isMatched = true;
       else good.push(image);
     }
-  }
+  });
   return isMatched ? [] : good;
-}
-
-/** Where another copy could be read from; null when its device was missing. */
-function imageOf(live: LiveSpace, logical: number, copy: number, replaced: DeviceReplaced): number | null {
-  const device = deviceOf(live, logical, copy);
-  if (device === replaced.devid) return replaced.source;
-  return live.imageOf.get(device) ?? null;
-}
-
-function deviceOf(live: LiveSpace, logical: number, copy: number): number {
-  const place = { device: -1, offset: 0, length: 0 };
-  live.chunks.find(logical)?.locate(logical, copy, place);
-  return place.device;
 }

@@ -267,6 +267,22 @@ export class ImageReader implements ImageContents {
     return result;
   }
 
+  damagedIn(path: string): { readonly start: number; readonly end: number }[] {
+    const stat = this.stat(path);
+    const damaged: { start: number; end: number }[] = [];
+    if (stat === null) return damaged;
+    for (const extent of this.#inode(stat.tree, stat.inode)?.extents ?? []) {
+      if (extent.kind !== 'regular' || extent.compression !== 0) continue;
+      const from = extent.diskStart + extent.offset;
+      for (let at = 0; at < extent.length; at += SECTOR) {
+        if (this.#checksums().at(from + at) === null) continue;
+        if (this.#verifiedCopy(from + at, Math.max(this.#chunks.copiesAt(from + at), 1)) !== null) continue;
+        damaged.push({ start: extent.start + at, end: extent.start + at + SECTOR });
+      }
+    }
+    return damaged;
+  }
+
   extentsOf(tree: number, inode: number): readonly ImageExtent[] | null {
     return this.#inode(tree, inode)?.extents ?? null;
   }
@@ -352,7 +368,7 @@ export class ImageReader implements ImageContents {
       const part = Math.min(SECTOR - within, length - done);
       const good = this.#verifiedCopy(start + done - within, copies)?.subarray(within, within + part);
       if (good !== undefined && !sameBytes(good, result.subarray(done, done + part))) {
-        if (result === first) result = first.slice();
+        if (result === first) result = new Uint8Array(first);
         result.set(good, done);
       }
       done += part;

@@ -117,6 +117,7 @@ function contentsOf(files: Files, sketch: RecordSketch): ImageContents {
   return {
     entries: () => entries,
     readFile: (path) => files[path] ?? null,
+    damagedIn: () => [],
     hasChecksums: (path) => !(sketch.unchecked ?? []).includes(path),
     extentsOf: (tree, inode) => sketch.extents?.[`${tree}/${inode}`] ?? null,
     chunks: () => sketch.chunks ?? [],

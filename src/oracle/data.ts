@@ -44,12 +44,14 @@ class DataJudge {
   private readonly after: ImageContents | null;
   private readonly histories: readonly FileHistory[];
   private readonly tasks: readonly string[];
+  private readonly someReadsMayFail: () => boolean;
 
   constructor(record: RunRecord, open: OpenContents, sectorSize: ByteCount) {
     this.sectorSize = sectorSize;
     this.calls = callsOf(record);
     this.namespace = new Namespace(this.calls, namesIn(record, open), record.aborted !== null);
     this.faults = faultsOf(record);
+    this.someReadsMayFail = () => record.after.some((_, device) => this.faults.readsMayFail(device));
     this.before = open(record.before);
     this.after = record.unmounted && record.aborted === null ? open(record.after) : null;
     this.histories = fileHistories(record, this.calls, this.namespace, this.before, this.faults);
@@ -153,7 +155,7 @@ class DataJudge {
   private judgeBytes(sighting: Sighting, history: FileHistory, changes: readonly Change[], path: string): Violation[] {
     const unexplained = findUnexplained(changes, history.initial, sighting, this.sectorSize);
     if (unexplained.length === 0) return [];
-    const parts = this.withoutDamage(unexplained, sighting, history, changes);
+    const parts = this.withoutDamage(unexplained, sighting, history, changes, path);
     const { tasks, sectorSize } = this;
     const background: Background = { changes, initial: history.initial, path, tasks, sectorSize };
     return parts.map((part) => describeUnexplained(part, sighting, background));
@@ -168,13 +170,15 @@ class DataJudge {
     sighting: Sighting,
     history: FileHistory,
     changes: readonly Change[],
+    path: string,
   ): readonly Unexplained[] {
     const { reader, offset, bytes } = sighting;
+    if (this.mayBeLost(sighting, history)) return reader === null ? this.withoutLost(parts, path) : [];
     const damages = history.damages.filter(({ call }) => reader === null || call === null || !precedes(reader, call));
     if (damages.length === 0 || (reader !== null && !this.mayLackChecksums(history))) return parts;
     const known = withoutRanges(
       parts,
-      damages.filter((damage) => this.mayBeReplaced(damage)),
+      damages.filter((damage) => this.mayBeReplaced(damage) || this.mayBeMixed(damage, changes)),
     );
     if (known.length === 0) return known;
     const damaged = complementWhere(bytes, offset, damages);
@@ -186,6 +190,31 @@ class DataJudge {
   /** What cannot be read right is not copied to the target of a device replace, which has whatever was there. */
   private mayBeReplaced({ call }: Damage): boolean {
     return this.calls.some((other) => other.kind === 'replace' && (call === null || !precedes(other, call)));
+  }
+
+  /** A change of part of a sector reads the rest, damaged or not, and writes both. */
+  private mayBeMixed({ call, start, end }: Damage, changes: readonly Change[]): boolean {
+    return changes.some((change) => {
+      if (call === null || precedes(change.call, call)) return false;
+      const isInside = (at: number) =>
+        at % this.sectorSize !== 0 && at > start - this.sectorSize && at < end + this.sectorSize;
+      return change.isAppend || isInside(change.start) || isInside(change.end);
+    });
+  }
+
+  /** Reads that were made to fail, and a device replace: what could not be read was not handed over. */
+  private mayBeLost({ reader }: Sighting, history: FileHistory): boolean {
+    const { faults, calls } = this;
+    if (!faults.wasInjected || (reader !== null && !this.mayLackChecksums(history))) return false;
+    return calls.some(({ kind }) => kind === 'replace') && this.someReadsMayFail();
+  }
+
+  /** On disk, checksums tell what was lost. */
+  private withoutLost(parts: readonly Unexplained[], path: string): readonly Unexplained[] {
+    const { after } = this;
+    if (after === null || after.hasChecksums(path) !== true) return [];
+    const ranges = after.damagedIn(path).map((range) => ({ call: null, ...range }));
+    return withoutRanges(parts, ranges);
   }
 
   private mayLackChecksums({ identity }: FileHistory): boolean {

@@ -1,4 +1,5 @@
 import { sameBytes } from '../base/bytes.ts';
+import type { DeviceId } from '../base/units.ts';
 import type { DiskImage } from '../record/image.ts';
 import type { RunRecord, Step } from '../record/run-record.ts';
 import type { DeviceReplaced, Observation } from '../task/observation.ts';
@@ -6,6 +7,7 @@ import { type Faults, faultsOf } from './history/faults.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
 import { type BadCopy, badCopies, joinNeighbours } from './replication/copies.ts';
 import { type MissingCopy, missingOnTarget } from './replication/replaced-device.ts';
+import { liveSpaceOf } from './structure/live-space.ts';
 
 /** More bad stretches of one moment than this are counted, not listed. */
 const LISTED_MAX = 8;
@@ -15,6 +17,13 @@ interface Swap {
   readonly replaced: DeviceReplaced;
   readonly step: Step;
   readonly bad: readonly MissingCopy[];
+}
+
+/** A scrub as it began. */
+interface Scrub {
+  readonly devid: DeviceId;
+  readonly step: Step;
+  readonly disks: readonly DiskImage[];
 }
 
 /**
@@ -30,12 +39,16 @@ export const replication: Law = {
 class ReplicationSession implements LawSession {
   private readonly context: LawContext;
   private readonly swaps: Swap[] = [];
+  private readonly scrubs: Scrub[] = [];
 
   constructor(context: LawContext) {
     this.context = context;
   }
 
   observe(observation: Observation, step: Step): void {
+    if (observation.kind === 'scrub-started' && !observation.isReplace) {
+      this.scrubs.push({ devid: observation.devid, step, disks: this.context.disks() });
+    }
     if (observation.kind !== 'device-replaced') return;
     const replaced = { ...observation };
     this.swaps.push({ replaced, step, bad: missingOnTarget(this.context.disks(), replaced) });
@@ -45,7 +58,8 @@ class ReplicationSession implements LawSession {
     const faults = faultsOf(record);
     const isDamaged = lastDamage(record) !== null;
     const violations = this.swaps.flatMap((swap) => judgeSwap(swap, faults, isDamaged));
-    if (record.after.length > 0) violations.push(...judgeEnd(record, this.swaps, faults, this.context.disks()));
+    if (record.after.length > 0)
+      violations.push(...judgeEnd(record, this.swaps, this.scrubs, faults, this.context.disks()));
     return violations;
   }
 }
@@ -75,23 +89,30 @@ function judgeSwap({ replaced, step, bad }: Swap, faults: Faults, isDamaged: boo
 function judgeEnd(
   record: RunRecord,
   swaps: readonly Swap[],
+  scrubs: readonly Scrub[],
   faults: Faults,
   visible: readonly DiskImage[],
 ): Violation[] {
   const all = badCopies(record.after);
   if (all.length === 0) return [];
-  const wasBad = new Set(badCopies(record.before).map(placeOf));
+  const before = badCopies(record.before);
+  const wasBad = new Set(before.map(placeOf));
+  // Where nothing tells which copy is right, a device replace hands over what its source has, to another disk.
+  const wasUnequal = new Set(before.filter((one) => !hasChecksum(one)).map(({ logical }) => logical));
   const isStopped = !record.unmounted || record.aborted !== null;
   const damaged = lastDamage(record);
+  // What the scrub could not read or write right it did not repair.
+  const isRepaired = (step: Step, one: BadCopy) => !faults.wasInjected && isRepairedAfter(step, one, record, scrubs);
   const bad = all.filter((one) => {
     if (faults.wasInjected && mayBeStale(one, swaps, faults)) return false;
     // Overwritten in place, and then the power went: no order among the devices is promised.
     if (isStopped && !hasChecksum(one)) return false;
     if (damaged !== null && one.kind !== 'tree-block') {
-      return isRepairedAfter(damaged, one, record) && !isOverwritten(one, record.after, visible);
+      return isRepaired(damaged, one) && !isOverwritten(one, record.after, visible);
     }
+    if (!hasChecksum(one) && wasUnequal.has(one.logical)) return false;
     if (!wasBad.has(placeOf(one))) return true;
-    return isRepairedAfter(-1, one, record) && !isOverwritten(one, record.after, visible);
+    return isRepaired(-1, one) && !isOverwritten(one, record.after, visible);
   });
   return listed(bad).map((one) => ({
     law: 'replication',
@@ -137,15 +158,26 @@ function lastDamage(record: RunRecord): Step | null {
   return last;
 }
 
-/** A whole scrub of the device, begun after that step, that did not fail, repairs whatever has a checksum. */
-function isRepairedAfter(step: Step, one: BadCopy, record: RunRecord): boolean {
+/**
+ * A whole scrub of the device, begun after that step, that did not fail, repairs whatever has a checksum and was
+ * committed when it began.
+ */
+function isRepairedAfter(step: Step, one: BadCopy, record: RunRecord, scrubs: readonly Scrub[]): boolean {
   if (!hasChecksum(one)) return false;
-  return record.operations.some(({ operation, args, started, result }) => {
+  return record.operations.some(({ operation, args, started, ended, result }) => {
     if (operation !== 'scrub' || result === null || result.error !== null || started < step) return false;
+    const own = scrubs.find((scrub) => scrub.devid === one.device && scrub.step >= started && scrub.step <= ended!);
+    if (own !== undefined && !isCommitted(one, own.disks)) return false;
     const isWhole = args['start'] === 0 && (args['end'] ?? null) === null && args['resume'] !== true;
     const devid = args['devid'] ?? null;
     return isWhole && args['readOnly'] !== true && (devid === null || devid === one.device);
   });
+}
+
+function isCommitted({ kind, logical }: BadCopy, disks: readonly DiskImage[]): boolean {
+  const live = liveSpaceOf(disks);
+  if (live === null) return false;
+  return kind === 'tree-block' ? live.extents.some(({ start }) => start === logical) : live.csums.at(logical) !== null;
 }
 
 function listed(bad: readonly BadCopy[]): readonly BadCopy[] {

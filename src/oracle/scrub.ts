@@ -82,7 +82,7 @@ class ScrubSession implements LawSession {
       ...judgeErrors(scrub, record, faults),
       ...judgeSilence(scrub, record),
     ]);
-    for (const operation of record.operations) violations.push(...judgeOperation(operation, this.scrubs));
+    for (const operation of record.operations) violations.push(...judgeOperation(operation, this.scrubs, record));
     return violations;
   }
 
@@ -157,13 +157,15 @@ function isAlone(from: Step, to: Step, { operations }: RunRecord): boolean {
 }
 
 /** A scrub operation that ended well has scrubbed every device it was to scrub, as far as it was to. */
-function judgeOperation(record: OperationRecord, scrubs: readonly Watched[]): Violation[] {
+function judgeOperation(record: OperationRecord, scrubs: readonly Watched[], run: RunRecord): Violation[] {
   const { operation, args, result, started, ended } = record;
   if (operation !== 'scrub' || result === null || result.error !== null || args['resume'] === true) return [];
   const own = scrubs.filter(
     ({ startedAt }) => startedAt >= started && startedAt <= (ended ?? Number.POSITIVE_INFINITY),
   );
   const devid = typeof args['devid'] === 'number' ? args['devid'] : null;
+  // Which devices there were is not certain then.
+  if (devid === null && hasMembersChanging(started, ended ?? started, run)) return [];
   const live = own[0]?.before;
   const devices = devid !== null ? [devid] : live === undefined || live === null ? [] : [...live.imageOf.keys()];
   const from = typeof args['start'] === 'number' ? args['start'] : 0;
@@ -183,6 +185,13 @@ function judgeOperation(record: OperationRecord, scrubs: readonly Watched[]): Vi
       observed: own.length === 0 ? 'no device was scrubbed' : own.map(showRange).join(', '),
       evidence: [started, ended ?? started],
     }));
+}
+
+function hasMembersChanging(from: Step, to: Step, { operations }: RunRecord): boolean {
+  return operations.some(
+    ({ operation, started, ended }) =>
+      (operation === 'device-add' || operation === 'device-remove') && started < to && (ended === null || ended > from),
+  );
 }
 
 function showRange({ started, ended }: Watched): string {

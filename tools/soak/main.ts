@@ -89,7 +89,11 @@ function isExcused(form: WorkloadForm, output: string): boolean {
   const complaints = output.split('\n').filter((line) => /\bwarning\b|^error\b/i.test(line) && !ELSEWHERE.test(line));
   const mayLackCopies = /"(corrupt|wipe)"|"fail":"EIO"/.test(JSON.stringify(form));
   return complaints.every(
-    (line) => /device \d+ is missing/.test(line) || (mayLackCopies && /errors found in csum tree/.test(line)),
+    (line) =>
+      /device \d+ is missing/.test(line) ||
+      // One that left could not be wiped.
+      (mayLackCopies && /adding device .* but found an existing device/.test(line)) ||
+      (mayLackCopies && /errors found in csum tree/.test(line)),
   );
 }
 

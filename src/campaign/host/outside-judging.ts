@@ -26,8 +26,8 @@ export const THOROUGH_JUDGING: JudgingBudget = {
   mountsMax: Number.POSITIVE_INFINITY,
 };
 
-/** `btrfs check` runs beside the exploration, which has the other core. */
-const CHECKS_AT_ONCE = 2;
+/** They mostly wait, for the kernel and for programs to start, while the exploration has the processors. */
+const JUDGED_AT_ONCE = 4;
 
 /** What one outside judge did. */
 export interface JudgeCount {
@@ -44,8 +44,8 @@ interface Owner {
 }
 
 /**
- * Asks outside judges about samples while the exploration goes on. The kernel mounts one image at a time, since all
- * images of a workload bear the same uuid, and only images that everybody else found sound.
+ * Asks outside judges about samples while the exploration goes on, several at once: each judge gives the images an
+ * identity of their own. The kernel mounts only images that everybody else found sound.
  */
 export class OutsideJudging {
   private readonly budget: JudgingBudget;
@@ -58,7 +58,6 @@ export class OutsideJudging {
   private readonly mounts = { name: 'kernel mount', judged: 0, refused: 0, available: 0 };
   private readonly reasons = new Set<string>();
   private readonly mountsOf = new Map<number, number>();
-  private mountQueue: Promise<void> = Promise.resolve();
   private mountsAsked = 0;
   private isStopped = false;
 
@@ -77,7 +76,7 @@ export class OutsideJudging {
     owners?.push({ setting, origin: sample.origin });
     if (owners !== undefined) return;
     this.owners.set(key, [{ setting, origin: sample.origin }]);
-    while (this.running.size >= CHECKS_AT_ONCE) await Promise.race(this.running);
+    while (this.running.size >= JUDGED_AT_ONCE) await Promise.race(this.running);
     const work = this.judge(sample, setting).finally(() => this.running.delete(work));
     this.running.add(work);
   }
@@ -90,7 +89,6 @@ export class OutsideJudging {
   /** Waits for all judges. One line in `reasons` for each reason why something was not judged. */
   async finish(available: number): Promise<{ readonly counts: JudgeCount[]; readonly reasons: string[] }> {
     await Promise.all(this.running);
-    await this.mountQueue;
     const counts = [this.checks, this.mounts].map((count) => ({ ...count, available }));
     return { counts: counts.filter((count) => count.judged > 0), reasons: [...this.reasons].sort() };
   }
@@ -112,15 +110,10 @@ export class OutsideJudging {
     this.count(report, this.checks, sample);
     const mounted = this.mountsOf.get(setting) ?? 0;
     const hasRoom = mounted < this.budget.mountsPerSetting && this.mountsAsked < this.budget.mountsMax;
-    if (report.verdict === 'faulty' || !sample.isSound || !hasRoom) return;
+    if (report.verdict === 'faulty' || !sample.isSound || !hasRoom || this.isStopped) return;
     this.mountsOf.set(setting, mounted + 1);
     this.mountsAsked += 1;
-    const previous = this.mountQueue;
-    this.mountQueue = (async () => {
-      await previous;
-      if (this.isStopped) return;
-      this.count(await kernelMount(sample.images, filesOf(sample.images)), this.mounts, sample);
-    })();
+    this.count(await kernelMount(sample.images, filesOf(sample.images)), this.mounts, sample);
   }
 
   private count(report: JudgeReport, count: { judged: number; refused: number }, { fingerprint }: ImageSample): void {

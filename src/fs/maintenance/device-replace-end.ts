@@ -4,7 +4,7 @@ import type { Files } from '../file/files.ts';
 import { flushAll } from '../file/sync.ts';
 import { commitTransaction, waitUntilCompleted } from '../transaction/commit.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
-import { joinTransaction, leaveTransaction } from '../transaction/handle.ts';
+import { joinTransaction, leaveTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { scratchSuperblocks } from '../transaction/scratch-superblocks.ts';
 import type { Device } from '../volume/device.ts';
 import { DEVICE_REPLACE } from '../volume/replace-state.ts';
@@ -67,10 +67,8 @@ function* swapWhenNothingIsPending(fs: FsInfo, source: Device, target: Device): 
     if (isFirst) yield* fs.world.point('replace-swap');
     isFirst = false;
     yield* fs.world.point('replace-lock');
-    const handle = yield* joinTransaction(fs);
+    const handle = yield* joinBetweenCommits(fs);
     try {
-      // One that is being written tells of a replace that runs: its superblocks must not know of the swap.
-      if (fs.committingTransaction !== null) yield* waitUntilCompleted(fs, fs.committingTransaction);
       const devices = yield* fs.deviceListMutex.acquire();
       try {
         const chunks = yield* fs.chunkMutex.acquire();
@@ -86,6 +84,25 @@ function* swapWhenNothingIsPending(fs: FsInfo, source: Device, target: Device): 
     } finally {
       leaveTransaction(handle);
     }
+  }
+}
+
+/**
+ * Joins, with no commit under way: one that is being written tells of a replace that runs. Its superblocks must not know
+ * of the swap, and what it writes must reach the target still.
+ */
+function* joinBetweenCommits(fs: FsInfo): Task<TransactionHandle> {
+  const handle = yield* joinTransaction(fs);
+  try {
+    const { committingTransaction } = fs;
+    // Its own may be waiting for it already, and has not written anything yet.
+    if (committingTransaction !== null && committingTransaction !== handle.transaction) {
+      yield* waitUntilCompleted(fs, committingTransaction);
+    }
+    return handle;
+  } catch (error) {
+    leaveTransaction(handle);
+    throw error;
   }
 }
 
@@ -107,16 +124,28 @@ export function* commitReplaceState(fs: FsInfo): Task<void> {
 export function* abandonReplace(fs: FsInfo): Task<void> {
   const { replace } = fs.volume;
   const { target } = replace;
+  const handle = yield* joinUnlessAborted(fs);
   const devices = yield* fs.deviceListMutex.acquire();
   const held = yield* replace.lock.acquire('exclusive');
   setCanceled(fs);
   held.release();
   devices.release();
+  if (handle !== null) leaveTransaction(handle);
   if (fs.isReadOnly) return;
   yield* commitReplaceState(fs);
   if (target === null) return;
   yield* waitForIoUnderWay(fs);
   yield* scratchSuperblocks(fs, target);
+}
+
+/** As `joinBetweenCommits`; null after an abort, when there is no commit any more that could tell of the replace. */
+function* joinUnlessAborted(fs: FsInfo): Task<TransactionHandle | null> {
+  try {
+    return yield* joinBetweenCommits(fs);
+  } catch (error) {
+    if (error instanceof FsError) return null;
+    throw error;
+  }
 }
 
 /** Whoever gets the device next must not be met by a late write. */

@@ -110,11 +110,14 @@ export function mayBeInProgress(call: Call, evidence: DeviceEvidence): boolean {
   });
 }
 
-/** A replace in the background goes on when its call is over, and so does one that a remount may have suspended. */
-function mayOverlap(other: Call, call: Call, { calls }: DeviceEvidence): boolean {
+/**
+ * A replace in the background goes on when its call is over, and so does one that a remount may have suspended. After an
+ * abort, nobody can say of one that it has ended.
+ */
+function mayOverlap(other: Call, call: Call, { calls, record }: DeviceEvidence): boolean {
   if (areConcurrent(other, call)) return true;
   if (other.kind !== 'replace' || !precedes(other, call)) return false;
-  if (other.record.args['background'] === true) return true;
+  if (other.record.args['background'] === true || record.aborted !== null) return true;
   return calls.some(
     (each) => each.kind === 'reconfigure' && each.record.args['readOnly'] === true && areConcurrent(each, other),
   );

@@ -179,7 +179,7 @@ function isTooLarge(call: Call, { record }: Evidence): boolean {
  * An eighth of the devices, because chunks come in large pieces and freed space returns only with a commit; or all that
  * the chunks of before the run hold, where no new ones are made.
  */
-export function mayBeFull({ record, calls, chunks, context }: Evidence): boolean {
+export function mayBeFull({ record, calls, chunks, context, initialDevices }: Evidence): boolean {
   let total = 0;
   for (const image of record.before) total += image.size;
   if (total === 0) return true;
@@ -196,6 +196,9 @@ export function mayBeFull({ record, calls, chunks, context }: Evidence): boolean
   if ((used + data + calls.length * METADATA_PER_CALL) * 8 >= total) return true;
   const known = chunks();
   if (known === null || known.length === 0) return false;
+  // A block group that a scrub or a device replace is at is read-only: what is written meanwhile needs another one.
+  const isHeld = calls.some(({ kind }) => kind === 'scrub' || kind === 'replace') || initialDevices()?.isReplacing;
+  if (isHeld && mayLackRoomForChunk({ record, calls, initialDevices }, known)) return true;
   const metadata = (TREE_BLOCKS_KEPT + calls.length * TREE_BLOCKS_PER_CALL) * nodeSize;
   return used + data >= lengthOf(known, true) || used + metadata >= lengthOf(known, false);
 }

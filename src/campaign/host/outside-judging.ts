@@ -1,12 +1,8 @@
-import { createHash } from 'node:crypto';
-import { btrfsCheck } from '../../oracle/judges/btrfs-check.ts';
-import { type ExpectedFile, kernelMount } from '../../oracle/judges/kernel-mount.ts';
 import type { JudgeReport } from '../../oracle/judges/report.ts';
 import type { Violation } from '../../oracle/law.ts';
-import { OPEN_CONTENTS } from '../../oracle/laws.ts';
-import type { DiskImage } from '../../record/image.ts';
 import type { Complaint, ExecutionOrigin } from '../conclude.ts';
 import type { ImageSample } from '../explore.ts';
+import { JudgingProcess } from './judging-process.ts';
 
 /** How much the outside judges are asked. */
 export interface JudgingBudget {
@@ -53,6 +49,7 @@ export class OutsideJudging {
   private readonly owners = new Map<string, Owner[]>();
   /** What judges said of images, by fingerprint. */
   private readonly complaints = new Map<string, Violation[]>();
+  private readonly judges = new JudgingProcess();
   private readonly running = new Set<Promise<void>>();
   private readonly checks = { name: 'btrfs check', judged: 0, refused: 0, available: 0 };
   private readonly mounts = { name: 'kernel mount', judged: 0, refused: 0, available: 0 };
@@ -89,6 +86,7 @@ export class OutsideJudging {
   /** Waits for all judges. One line in `reasons` for each reason why something was not judged. */
   async finish(available: number): Promise<{ readonly counts: JudgeCount[]; readonly reasons: string[] }> {
     await Promise.all(this.running);
+    this.judges.close();
     const counts = [this.checks, this.mounts].map((count) => ({ ...count, available }));
     return { counts: counts.filter((count) => count.judged > 0), reasons: [...this.reasons].sort() };
   }
@@ -106,14 +104,14 @@ export class OutsideJudging {
   }
 
   private async judge(sample: ImageSample, setting: number): Promise<void> {
-    const report = await btrfsCheck(sample.images);
+    const report = await this.judges.ask('btrfs check', sample.images);
     this.count(report, this.checks, sample);
     const mounted = this.mountsOf.get(setting) ?? 0;
     const hasRoom = mounted < this.budget.mountsPerSetting && this.mountsAsked < this.budget.mountsMax;
     if (report.verdict === 'faulty' || !sample.isSound || !hasRoom || this.isStopped) return;
     this.mountsOf.set(setting, mounted + 1);
     this.mountsAsked += 1;
-    this.count(await kernelMount(sample.images, filesOf(sample.images)), this.mounts, sample);
+    this.count(await this.judges.ask('kernel mount', sample.images), this.mounts, sample);
   }
 
   private count(report: JudgeReport, count: { judged: number; refused: number }, { fingerprint }: ImageSample): void {
@@ -137,15 +135,4 @@ function complaintOf(report: JudgeReport): Violation {
     observed: report.reason,
     evidence: [],
   };
-}
-
-/** What our own walker reads in the image must be what the kernel reads. */
-function filesOf(images: readonly DiskImage[]): ExpectedFile[] {
-  const contents = OPEN_CONTENTS(images);
-  if (contents === null) return [];
-  return contents.entries().flatMap((entry) => {
-    if (entry.kind !== 'file') return [];
-    const bytes = contents.readFile(entry.path);
-    return bytes === null ? [] : [{ path: entry.path, sha256: createHash('sha256').update(bytes).digest('hex') }];
-  });
 }

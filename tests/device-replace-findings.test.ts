@@ -6,8 +6,9 @@ import { allFixes } from '../src/fs/fixes.ts';
 import { parseWorkload } from '../src/workload/parse.ts';
 
 /**
- * Goal: nothing that a device replace once did wrong beside the historical bugs comes back. Method: each as a small
- * workload, under all laws; before it was mended, the script failed, or more than one in ten of the random executions.
+ * Goal: nothing that a device replace, or a remount, once did wrong beside the historical bugs comes back. Method: each as a small
+ * workload, under all laws: a script, or random executions of which more than one in ten failed with the code as it was
+ * (the third: with a cancellation that waits for the copy but not for the commit; the last: with the law as it was).
  */
 const MIRRORED = `{ devices: [8M, 8M], spare: [8M], metadata: raid1, data: raid1,
   block-groups: { system: 256K, metadata: 1M, data: 256K } }`;

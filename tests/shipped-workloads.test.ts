@@ -17,13 +17,18 @@ test('every shipped workload goes as it expects, and no outside judge refuses an
       reject: false,
     });
     const { settings, judges, notJudged } = JSON.parse(stdout) as {
-      settings: { workload: string; ending: string }[];
+      settings: { workload: string; ending: string; expected: string; stages: { violating: number }[] }[];
       judges: { name: string; judged: number; refused: number; available: number }[];
       notJudged: unknown[];
     };
     expect(settings.filter(({ ending }) => ending !== 'as-expected')).toEqual([]);
-    expect(judges.filter(({ refused }) => refused > 0)).toEqual([]);
+    // To be refused breaks the law `structure`: a setting that does not expect that has not ended as expected above.
+    const meantToBreak = settings.filter(({ expected }) => /violation of .*\bstructure\b/.test(expected));
+    const refusedMax = meantToBreak.flatMap(({ stages }) => stages).reduce((sum, { violating }) => sum + violating, 0);
     const checked = judges.find(({ name }) => name === 'btrfs check');
+    expect(checked?.refused ?? 0).toBeLessThanOrEqual(refusedMax);
+    // The kernel is asked only about what everybody else found sound.
+    expect(judges.filter(({ name, refused }) => name !== 'btrfs check' && refused > 0)).toEqual([]);
     if (checked !== undefined && notJudged.length === 0) expect(checked.judged).toBe(checked.available);
     expect(exitCode).toBe(0);
   } finally {

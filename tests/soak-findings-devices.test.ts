@@ -133,6 +133,24 @@ tasks:
   admin: [{ reconfigure: { read-only: true } }]
   boss: [{ replace: { devid: 3, target: 4 } }, { replace: { devid: 2, target: 3 } }]`,
   ],
+  [
+    'a device that is added while a commit is written gets its superblock with the next one',
+    `
+filesystem: { devices: [16M, 12M], spare: [24M] }
+setup: [{ mkdir: /d }, { create: /d/a }, { create: /a }]
+tasks:
+  t: [{ truncate: { file: /a, size: 4K } }, { fdatasync: /d/a }]
+  w: [{ rename: { from: /a, to: /b } }, { write: { file: /d/a, offset: 40K, length: 32K } }]
+  admin: [{ device-remove: 2 }, { device-add: 2 }]
+inject: [{ when: { operation: write, purpose: superblock, probability: 1/10 }, then: { fail: EIO } }]`,
+  ],
+  [
+    'a superblock that was not written is older than what it says of its device',
+    `
+filesystem: { devices: [12M], spare: [12M], block-groups: { system: 256K, metadata: 1M, data: 1M } }
+tasks: { boss: [{ replace: { devid: 1, target: 1 } }] }
+inject: [{ when: { operation: write, purpose: superblock, probability: 1/2 }, then: { fail: EIO } }]`,
+  ],
 ];
 
 test.each(FINDINGS)('%s', (_, text) => {

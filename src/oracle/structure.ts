@@ -27,7 +27,7 @@ function judge(record: RunRecord): Violation[] {
     // A device that did not take its superblock stays behind; as long as one did, Linux goes on and mounts by that one.
     if (wasInjected && STALE_BY_FAULT.has(fault)) return false;
     // What one says of its own device is older then, too.
-    if (wasInjected && isAnyStale && fault === 'superblock-dev-item') return false;
+    if (wasInjected && (crashed || isAnyStale) && fault === 'superblock-dev-item') return false;
     // A commit between a write's completion and that of data before it, or in the middle of a truncate.
     return !crashed || fault !== 'file-extent-beyond-size';
   });

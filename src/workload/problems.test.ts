@@ -451,7 +451,10 @@ test.each([
     '7 "exhaustiv" unknown-name: there is no strategy "exhaustiv"; did you mean "exhaustive"?',
   ],
   ['{ stratgy: random }', '7 "stratgy" unknown-key: a stage has no key "stratgy"; did you mean "strategy"?'],
-  ['{ runs: 5 }', '7 "{" missing-key: a stage needs the key "strategy"; one of: script, exhaustive, random, priorities'],
+  [
+    '{ runs: 5 }',
+    '7 "{" missing-key: a stage needs the key "strategy"; one of: script, exhaustive, random, priorities',
+  ],
   ['random', '7 "random" value: "explore" is a stage or a list of them; such as { strategy: random, runs: 100 }'],
   ['[ random ]', '7 "random" value: a stage is a mapping with a "strategy"; write { strategy: random }'],
   ['[]', '7 "[" value: "explore" is a stage or a list of them; such as { strategy: random, runs: 100 }'],

@@ -4,7 +4,7 @@ import { FsError } from '../errors.ts';
 import type { Files } from '../file/files.ts';
 import { createPendingBlockGroups, ensureSystemSpace } from '../transaction/chunk-allocation.ts';
 import { commitTransaction } from '../transaction/commit.ts';
-import { insertDeviceItem, removeDeviceItem } from '../transaction/device-items.ts';
+import { insertDeviceItem, noteDeviceUpdated, removeDeviceItem } from '../transaction/device-items.ts';
 import { addUnallocated } from '../transaction/device-space.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
@@ -51,6 +51,9 @@ function* makeMember(fs: FsInfo, device: Device): Task<void> {
     try {
       yield* insertDeviceItem(handle, device);
       addUnallocated(device, 0, device.totalBytes);
+      // No superblock before the commit of its item: one that is being written now does not know of it.
+      device.committedTotalBytes = 0;
+      noteDeviceUpdated(fs, device);
       fs.volume.addDevice(device);
       // Its superblock comes first, which Linux does not see to: a power cut in the commit could leave the others with a
       // member that nobody finds.

@@ -38,12 +38,14 @@ function* becomeReadOnly(files: Files): Task<void> {
   const { fs } = files;
   if (isInUse(files)) throw busy();
   yield* suspendReplace(files);
-  if (fs.scrubs.running > 0) yield* cancelAllScrubs(fs);
   for (;;) {
+    if (fs.scrubs.running > 0) yield* cancelAllScrubs(fs);
     yield* flushAll(files);
     yield* commitTransaction(fs);
     if (isInUse(files)) break;
     if (fs.runningTransaction !== null || fs.committingTransaction !== null || hasUnwritten(files)) continue;
+    // One that had to wait for a commit before it could begin.
+    if (fs.scrubs.running > 0) continue;
     setReadOnly(fs, true);
     return;
   }

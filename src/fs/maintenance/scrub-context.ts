@@ -42,10 +42,11 @@ export interface ScrubContext {
 
 export const SCRUB_PURPOSE = { kind: 'scrub' } as const;
 
-/** Throws ECANCELED, and EROFS once a transaction was aborted. */
+/** Throws ECANCELED, and EROFS once a transaction was aborted, or where repairs are wanted but nobody may write any more. */
 export function throwIfStopped({ fs, device, range, running }: ScrubContext): void {
   const name = `${range.replace ? 'device replace' : 'scrub'} of device ${device.id}`;
   if (fs.scrubs.wantsCancel(running)) throw new FsError('ECANCELED', `${name}: cancelled`);
   if (range.replace && fs.volume.replace.cancelRequested) throw new FsError('ECANCELED', `${name}: cancelled`);
   if (fs.aborted !== null) throw new FsError('EROFS', `${name}: aborted with ${fs.aborted} at ${fs.abortedWhere}`);
+  if (!range.readOnly && fs.isReadOnly) throw new FsError('EROFS', `${name}: the file system is not writable`);
 }

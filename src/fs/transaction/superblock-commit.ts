@@ -39,7 +39,8 @@ export function prepareSuperblock(fs: FsInfo, generation: Generation): Uint8Arra
  * has taken out by then lacks some of them. Plain.
  */
 export function superblocksOfDevices(fs: FsInfo, prepared: Uint8Array): DeviceSuperblocks[] {
-  const present = fs.volume.allDevices().filter((device) => !device.isMissing);
+  // One that was added after the roots switched has no committed size yet: its own commit comes next.
+  const present = fs.volume.allDevices().filter((device) => !device.isMissing && device.committedTotalBytes > 0);
   return present.map((device) => ({
     device,
     isMember: device.id !== REPLACE_TARGET_ID,

@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     globalSetup: ['tests/support/say-what-is-skipped.ts'],
     include: ['src/**/*.test.ts', 'tests/**/*.test.ts'],
+    // Files that wait for the kernel leave a processor to others.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -12,6 +12,7 @@ import { writeSparse } from '../src/oracle/judges/image-files.ts';
 import { attachLoops, loopsMissing, scanDevices } from '../src/oracle/judges/loop-devices.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
+import { FileImage } from './support/host-image.ts';
 import { fillWithFiles, membersAndSpares, REPLACE, runOn, wrongFiles } from './support/replace-scenario.ts';
 
 /**
@@ -19,8 +20,6 @@ import { fillWithFiles, membersAndSpares, REPLACE, runOn, wrongFiles } from './s
  * replace, by an unmount or by a power cut, and the other one finishes or cancels it.
  */
 const MIB = 1024 * 1024;
-const BLOCK = 4096;
-const ZEROS = Buffer.alloc(BLOCK);
 const hasTools = (await runCommand('mkfs.btrfs', ['--version'], { timeoutMs: 10_000 })).kind === 'ended';
 const hasBtrfs = /\bbtrfs$/m.test(readFileSync('/proc/filesystems', 'utf8'));
 const canRun = hasTools && hasBtrfs && (await loopsMissing()) === null;
@@ -94,13 +93,12 @@ async function toFiles(disks: readonly BlockTable[], name: string): Promise<stri
 }
 
 function toDisk(path: string): BlockTable {
-  const bytes = readFileSync(path);
-  const disk = new BlockTable(bytes.length);
-  for (let offset = 0; offset < bytes.length; offset += BLOCK) {
-    const block = bytes.subarray(offset, offset + BLOCK);
-    if (!block.equals(ZEROS)) disk.write(offset, Uint8Array.from(block));
+  const image = new FileImage(path);
+  try {
+    return BlockTable.copyOf(image);
+  } finally {
+    image.close();
   }
-  return disk;
 }
 
 // Linux (measured: 6.18) does not register the target next to the only member of a file system: it cannot mount one.
@@ -120,12 +118,12 @@ const PROFILES = [
 ] as const;
 
 describe.skipIf(!canRun).each(PROFILES)('Linux finishes a replace of a $name device', ({ members, make, options }) => {
-  // The kernel knows file systems by their uuids, which follow from the seed: no other test has these.
+  // The kernel knows file systems by their uuids, which follow from the seed: nobody else has these meanwhile.
   const blank = (what: string) =>
     membersAndSpares({
       devices: new Array<number>(members).fill(128 * MIB),
       ...make,
-      seed: `${make.dataProfile} ${what}`,
+      seed: `${make.dataProfile} ${what} ${process.pid}`,
     });
   const start = { ...REPLACE, ...options, background: true };
   const rules = [1, 2, 3].map((occurrence) => ({
@@ -159,7 +157,7 @@ describe.skipIf(!canRun).each(PROFILES)('Linux finishes a replace of a $name dev
 
 describe.skipIf(!canRun)('a replace that Linux began', () => {
   const FILE_BYTES = 30 * MIB;
-  const DEVICE_BYTES = 256 * MIB;
+  const DEVICE_BYTES = 192 * MIB;
   const content = Buffer.alloc(FILE_BYTES);
   for (let at = 0; at < FILE_BYTES; at += 4) content.writeUInt32LE((at * 2654435761) >>> 0, at);
   /** Images behind an unmount, and behind a power cut, in the middle of the replace; members first. */

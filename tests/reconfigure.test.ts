@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { MIB } from '../src/base/units.ts';
 import { mountFilesystem } from '../src/fs/filesystem.ts';
 import { allFixes } from '../src/fs/fixes.ts';
-import { reconfigure } from '../src/fs/ioctls.ts';
-import { close, create, open, read, sync, unlink, write } from '../src/fs/syscalls.ts';
+import { reconfigure, scrub } from '../src/fs/ioctls.ts';
+import { close, corrupt, create, open, read, sync, unlink, write } from '../src/fs/syscalls.ts';
 import { SimulatedWorld } from '../src/inject/simulated-world.ts';
 import { seededRandom } from '../src/inject/strategies/seeded-random.ts';
 import { afterWork, contentOf, expected, expectValid, newDisks, writeFile } from './support/device-bench.ts';
@@ -94,6 +94,50 @@ describe('a remount', () => {
       expect(refusal).toBe(null);
     }
     expect([...seen].sort()).toEqual(['EROFS,read-only', 'written,EBUSY', 'written,read-only']);
+  });
+
+  // A scrub that comes during a commit waits for its end: the remount must not overtake it.
+  test('to read-only ends all repairs, of a scrub that has yet to begin too', () => {
+    const disks = disksAfter(
+      function* (fs) {
+        yield* create(fs, '/file');
+        yield* write(fs, '/file', 0, contentOf(64 * 1024, 9));
+        yield* sync(fs);
+        yield* corrupt(fs, '/file', 0, 4096, 1);
+      },
+      newDisks({ devices: [SIZE, SIZE], dataProfile: 'raid1', metadataProfile: 'raid1' }),
+    );
+    let written: readonly number[] = [];
+    const race = new Race({
+      disks,
+      strategy: seededRandom({ seed: '5' }),
+      tasks: [
+        function* (fs) {
+          yield* create(fs, '/other');
+          yield* sync(fs);
+        },
+        function* (fs) {
+          yield* scrub(fs, { devid: 1, start: 0, end: null, readOnly: false, resume: false });
+          return 'scrubbed';
+        },
+        function* (fs) {
+          yield* reconfigure(fs, READ_ONLY);
+          written = race.world.devices.map((device) => device.completed);
+          return 'read-only';
+        },
+      ],
+      *afterwards(fs) {
+        if (!fs.info.isReadOnly) return;
+        expect(race.world.devices.map((device) => device.completed)).toEqual(written);
+      },
+    });
+    const seen = new Set<string>();
+    for (let run = 0; run < 300; run++) {
+      race.execute();
+      seen.add(race.outcomes.slice(1).join());
+    }
+    expect([...seen].sort()).toContain('EROFS,read-only');
+    expect([...seen].sort()).toContain('ECANCELED,read-only');
   });
 });
 

@@ -34,4 +34,4 @@ test('every shipped workload goes as it expects, and no outside judge refuses an
   } finally {
     rmSync(results, { recursive: true, force: true });
   }
-}, 180_000);
+}, 300_000);

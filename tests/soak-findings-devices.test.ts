@@ -151,6 +151,15 @@ filesystem: { devices: [12M], spare: [12M], block-groups: { system: 256K, metada
 tasks: { boss: [{ replace: { devid: 1, target: 1 } }] }
 inject: [{ when: { operation: write, purpose: superblock, probability: 1/2 }, then: { fail: EIO } }]`,
   ],
+  [
+    'a device replace in the background is still copying when its call is over',
+    `
+filesystem: { spare: [24M], block-groups: { system: 256K, metadata: 1M, data: 1M } }
+setup: [{ create: /a }]
+tasks:
+  v: [{ write: { file: /a, offset: 0, length: 32K, direct: true } }]
+  admin: [{ replace: { devid: 1, target: 1, background: true } }, { corrupt: { file: /a, offset: 4K, length: 12K, mirror: 1 } }]`,
+  ],
 ];
 
 test.each(FINDINGS)('%s', (_, text) => {

@@ -189,7 +189,12 @@ class DataJudge {
 
   /** What cannot be read right is not copied to the target of a device replace, which has whatever was there. */
   private mayBeReplaced({ call }: Damage): boolean {
-    return this.calls.some((other) => other.kind === 'replace' && (call === null || !precedes(other, call)));
+    return this.calls.some((other) => {
+      if (other.kind !== 'replace') return false;
+      // One in the background, or suspended by a remount, goes on when its call is over.
+      const mayGoOn = other.record.args['background'] === true || this.calls.some(({ kind }) => kind === 'reconfigure');
+      return call === null || mayGoOn || !precedes(other, call);
+    });
   }
 
   /** A change of part of a sector reads the rest, damaged or not, and writes both. */

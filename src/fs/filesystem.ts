@@ -86,8 +86,8 @@ export class MountedFilesystem {
 export function* mountFilesystem(world: World, options: MountOptions): Task<MountedFilesystem> {
   const fs = new MountedFilesystem(yield* mount(world, options));
   if (fs.info.isReadOnly) return fs;
-  yield* findFirstFreeNumber(fs.files);
-  yield* cleanUpOrphans(fs.files);
+  yield* findFirstFreeNumber(fs.files, fs.files.tree);
+  yield* cleanUpOrphans(fs.files, fs.files.tree);
   yield* resumeReplace(fs.files);
   return fs;
 }

@@ -20,8 +20,8 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
-import { getInode, writeInodeItem } from './inode-items.ts';
-import { checkAlive, walkToPlace } from './namespace.ts';
+import { findFirstFreeNumber, writeInodeItem } from './inode-items.ts';
+import { checkAlive, getTarget, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 
 export const NEW_FILE_MODE = MODE_TYPE.REGULAR | 0o644;
@@ -47,7 +47,7 @@ export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist
     try {
       const existing = yield* findName(files, directory, name);
       if (existing !== null && !mayExist) throw new FsError('EEXIST', `${path.text} exists`);
-      if (existing !== null) return yield* getInode(files, existing.inode);
+      if (existing !== null) return yield* getTarget(files, directory, existing);
       checkAlive(directory, path);
       yield* checkNameFits(files, directory, name);
       return yield* insertNode(files, directory, name, mode, flags);
@@ -60,12 +60,14 @@ export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist
 }
 
 function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: number, flags: number): Task<Inode> {
+  const { tree } = directory;
+  if (!files.inodes.knowsFreeNumbers(tree)) yield* findFirstFreeNumber(files, tree);
   const handle = yield* startTransaction(files.fs, CREATION);
   try {
-    const number = files.inodes.takeNumber();
+    const number = files.inodes.takeNumber(tree);
     const item = newInodeItem(files, handle, mode, flags);
-    const inode = new Inode(files.world, files.tree, number, item, files.rules);
-    const cursor = yield* openForChange(handle, files.tree);
+    const inode = new Inode(files.world, tree, number, item, files.rules);
+    const cursor = yield* openForChange(handle, tree);
     try {
       yield* insertItems(cursor, handle, directory, name, inode);
     } finally {

@@ -1,5 +1,5 @@
 import { readU64, sameBytes } from '../../base/bytes.ts';
-import type { InodeNumber } from '../../base/units.ts';
+import type { InodeNumber, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import {
@@ -20,12 +20,17 @@ import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { checkNameLength, showName } from './path.ts';
 
+/** The root directory of a subvolume. */
+export const ROOT_DIRECTORY = 256;
 const NO_DATA = new Uint8Array(0);
 /** 0 and 1 stand for `.` and `..`, which have no items. */
 const FIRST_INDEX = 2;
 
 /** What a name in a directory leads to. */
 export interface NameTarget {
+  /** The subvolume of the inode, when it is not that of the directory; else null. */
+  readonly subvolume: TreeId | null;
+  /** Of a subvolume, its root directory. */
   readonly inode: InodeNumber;
   readonly type: number;
 }
@@ -40,11 +45,12 @@ export function* findName(files: Files, directory: Inode, name: Uint8Array): Tas
     const { view } = cursor;
     const entry = findDirEntry(view, cursor.dataOffset, cursor.dataSize, name);
     if (entry < 0) return null;
-    const target = { inode: readU64(view, entry), type: view.getUint8(entry + 29) };
-    if (view.getUint8(entry + 8) !== KEY_TYPE.INODE_ITEM) {
-      throw new FsError('EOPNOTSUPP', `${showName(name)} is a subvolume`);
-    }
-    return target;
+    const objectid = readU64(view, entry);
+    const type = view.getUint8(entry + 29);
+    const isSubvolume = view.getUint8(entry + 8) === KEY_TYPE.ROOT_ITEM;
+    return isSubvolume
+      ? { subvolume: objectid, inode: ROOT_DIRECTORY, type }
+      : { subvolume: null, inode: objectid, type };
   } finally {
     cursor.release();
   }

@@ -6,6 +6,7 @@ import { openTrees } from '../transaction/commit.ts';
 import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { visitItems } from '../tree/cursor.ts';
+import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
 import { FILE_OFFSET_LIMIT } from './extent-map.ts';
 import { forgetExtentMaps, shrinkExtentMaps } from './extent-map-access.ts';
@@ -78,17 +79,17 @@ function forgetInode(files: Files, inode: Inode): void {
   files.world.observe({ kind: 'inode-evicted', tree: inode.tree.id, inode: inode.number });
 }
 
-/** At mount: frees what a crash left without a name. */
-export function* cleanUpOrphans(files: Files): Task<void> {
+/** When a subvolume is first used for writing: frees what a crash left without a name. */
+export function* cleanUpOrphans(files: Files, tree: Tree): Task<void> {
   const numbers: number[] = [];
   const from = { objectid: OBJECT_ID.ORPHAN, type: KEY_TYPE.ORPHAN_ITEM, offset: 0 };
-  yield* visitItems(files.fs, files.tree, from, (cursor) => {
+  yield* visitItems(files.fs, tree, from, (cursor) => {
     if (!cursor.isAt(OBJECT_ID.ORPHAN, KEY_TYPE.ORPHAN_ITEM)) return false;
     numbers.push(cursor.offset);
     return true;
   });
   for (const number of numbers) {
-    const inode = yield* getInode(files, number);
+    const inode = yield* getInode(files, tree, number);
     inode.isOrphan = inode.links === 0;
     files.inodes.put(inode);
   }

@@ -1,21 +1,23 @@
 import { assert } from '../../base/assert.ts';
-import type { InodeNumber } from '../../base/units.ts';
+import type { InodeNumber, TreeId } from '../../base/units.ts';
 import { resource } from '../../task/resource.ts';
 import type { World } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import type { Inode } from './inode.ts';
+import type { Tree } from '../tree/tree.ts';
+import { type Inode, inodeId } from './inode.ts';
 
 /** Shared by all inodes: below the numbers that files have. */
 const NUMBERS = resource('inode', 0);
 const DOOMED = resource('inode', 1);
 
-/** The inodes in memory, by number. */
+/** The inodes in memory, by subvolume and number. */
 export class InodeCache {
-  private readonly inodes = new Map<InodeNumber, Inode>();
+  private readonly subvolumes = new Map<TreeId, Map<InodeNumber, Inode>>();
   private readonly world: World;
   /** Without links and without holders: their items are to be removed. */
   private readonly doomed: Inode[] = [];
-  private nextFree: InodeNumber = 0;
+  /** By subvolume. */
+  private readonly nextFree = new Map<TreeId, InodeNumber>();
 
   constructor(world: World) {
     this.world = world;
@@ -25,9 +27,9 @@ export class InodeCache {
    * Holds the inode for the caller, if it is in memory. Throws ENOENT for one that is being deleted: its name was found
    * just before that went.
    */
-  find(number: InodeNumber): Inode | null {
-    this.world.touch(resource('inode', number), 'update');
-    const inode = this.inodes.get(number);
+  find(tree: Tree, number: InodeNumber): Inode | null {
+    this.world.touch(resource('inode', inodeId(tree, number)), 'update');
+    const inode = this.inodesOf(tree).get(number);
     if (inode === undefined) return null;
     if (inode.isDoomed) throw new FsError('ENOENT', `inode ${number} is being deleted`);
     inode.references++;
@@ -35,30 +37,30 @@ export class InodeCache {
   }
 
   isHeld(inode: Inode): boolean {
-    this.world.touch(resource('inode', inode.number), 'read');
+    this.world.touch(inode.id, 'read');
     return inode.references > 0;
   }
 
   /** One hold more on an inode that is held. */
   hold(inode: Inode): Inode {
-    this.world.touch(resource('inode', inode.number), 'update');
+    this.world.touch(inode.id, 'update');
     inode.references++;
     return inode;
   }
 
   /** Holds the new inode for the caller. */
   add(inode: Inode): void {
-    this.world.touch(resource('inode', inode.number), 'write');
-    this.inodes.set(inode.number, inode);
+    this.world.touch(inode.id, 'write');
+    this.inodesOf(inode.tree).set(inode.number, inode);
     inode.references++;
   }
 
   /** Ends a hold. The last one on an inode without links dooms it. */
   put(inode: Inode): void {
-    this.world.touch(resource('inode', inode.number), 'update');
+    this.world.touch(inode.id, 'update');
     inode.references--;
     if (!inode.isOrphan) return;
-    this.world.touch(resource('inode', inode.number), 'write');
+    this.world.touch(inode.id, 'write');
     if (inode.references > 0) return;
     inode.isDoomed = true;
     this.world.touch(DOOMED, 'write');
@@ -70,44 +72,60 @@ export class InodeCache {
     return this.doomed.pop() ?? null;
   }
 
-  /** The number for a new inode. */
-  takeNumber(): InodeNumber {
+  /** The number for a new inode of the subvolume. */
+  takeNumber(tree: Tree): InodeNumber {
     this.world.touch(NUMBERS, 'write');
-    assert(this.nextFree > 0, 'a file system that can be changed knows its free inode numbers', {});
-    return this.nextFree++;
+    const number = this.nextFree.get(tree.id);
+    assert(number !== undefined, 'a subvolume that can be changed knows its free inode numbers', { tree: tree.id });
+    this.nextFree.set(tree.id, number + 1);
+    return number;
   }
 
-  /** False after a read-only mount, which does not look for free ones. */
-  get knowsFreeNumbers(): boolean {
+  /** False until somebody has looked for the free ones of the subvolume. */
+  knowsFreeNumbers(tree: Tree): boolean {
     this.world.touch(NUMBERS, 'read');
-    return this.nextFree > 0;
+    return this.nextFree.has(tree.id);
   }
 
-  /** Numbers from here on are free. */
-  setFirstFreeNumber(number: InodeNumber): void {
+  /** Numbers of the subvolume from here on are free. */
+  setFirstFreeNumber(tree: Tree, number: InodeNumber): void {
     this.world.touch(NUMBERS, 'write');
-    this.nextFree = number;
+    this.nextFree.set(tree.id, number);
   }
 
   remove(inode: Inode): void {
-    this.world.touch(resource('inode', inode.number), 'write');
-    this.inodes.delete(inode.number);
+    this.world.touch(inode.id, 'write');
+    this.inodesOf(inode.tree).delete(inode.number);
   }
 
-  /** All in memory, by number, those that are being deleted too; not held. */
+  /** All in memory, by subvolume and number, those that are being deleted too; not held. */
   all(): Inode[] {
-    const inodes = [...this.inodes.values()].sort((a, b) => a.number - b.number);
-    for (const inode of inodes) this.world.touch(resource('inode', inode.number), 'read');
+    const inodes = this.sorted();
+    for (const inode of inodes) this.world.touch(inode.id, 'read');
     return inodes;
   }
 
-  /** All that are not being deleted, by number, each held for the caller. */
+  /** All that are not being deleted, by subvolume and number, each held for the caller. */
   holdAll(): Inode[] {
-    const inodes = [...this.inodes.values()].filter((inode) => !inode.isDoomed).sort((a, b) => a.number - b.number);
+    const inodes = this.sorted().filter((inode) => !inode.isDoomed);
     for (const inode of inodes) {
-      this.world.touch(resource('inode', inode.number), 'read');
+      this.world.touch(inode.id, 'read');
       inode.references++;
     }
     return inodes;
+  }
+
+  private inodesOf(tree: Tree): Map<InodeNumber, Inode> {
+    let inodes = this.subvolumes.get(tree.id);
+    if (inodes === undefined) {
+      inodes = new Map();
+      this.subvolumes.set(tree.id, inodes);
+    }
+    return inodes;
+  }
+
+  private sorted(): Inode[] {
+    const inodes = [...this.subvolumes.values()].flatMap((each) => [...each.values()]);
+    return inodes.sort((a, b) => a.tree.id - b.tree.id || a.number - b.number);
   }
 }

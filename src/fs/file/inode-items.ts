@@ -8,20 +8,21 @@ import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { findItem, searchTree } from '../tree/cursor.ts';
+import type { Tree } from '../tree/tree.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
 
 /** The inode, read if it is not in memory, and held for the caller. Throws ENOENT when there is none, EIO. */
-export function* getInode(files: Files, number: InodeNumber): Task<Inode> {
-  const cached = files.inodes.find(number);
+export function* getInode(files: Files, tree: Tree, number: InodeNumber): Task<Inode> {
+  const cached = files.inodes.find(tree, number);
   if (cached !== null) return cached;
-  const item = yield* findItem(files.fs, files.tree, { objectid: number, type: KEY_TYPE.INODE_ITEM, offset: 0 });
+  const item = yield* findItem(files.fs, tree, { objectid: number, type: KEY_TYPE.INODE_ITEM, offset: 0 });
   // Another task may have read it meanwhile.
-  const already = files.inodes.find(number);
+  const already = files.inodes.find(tree, number);
   if (already !== null) return already;
-  if (item === null) throw new FsError('ENOENT', `inode ${number} of tree ${files.tree.id} is not there`);
+  if (item === null) throw new FsError('ENOENT', `inode ${number} of tree ${tree.id} is not there`);
   if (item.length < INODE_ITEM_SIZE) throw new FsError('EUCLEAN', `inode ${number}: its item has ${item.length} bytes`);
-  const inode = new Inode(files.world, files.tree, number, item, files.rules);
+  const inode = new Inode(files.world, tree, number, item, files.rules);
   files.inodes.add(inode);
   return inode;
 }
@@ -64,13 +65,13 @@ export function* updateInode(files: Files, inode: Inode): Task<void> {
   }
 }
 
-/** At mount: new inodes get numbers above the highest there is, and no number twice while the mount lasts. */
-export function* findFirstFreeNumber(files: Files): Task<void> {
-  const cursor = yield* searchTree(files.fs, files.tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
+/** New inodes of a subvolume get numbers above the highest there is, and no number twice while the mount lasts. */
+export function* findFirstFreeNumber(files: Files, tree: Tree): Task<void> {
+  const cursor = yield* searchTree(files.fs, tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
   try {
     const hasItem = yield* cursor.previous();
     const highest = hasItem ? cursor.objectid : OBJECT_ID.FIRST_FREE;
-    files.inodes.setFirstFreeNumber(Math.max(highest, OBJECT_ID.FIRST_FREE) + 1);
+    files.inodes.setFirstFreeNumber(tree, Math.max(highest, OBJECT_ID.FIRST_FREE) + 1);
   } finally {
     cursor.release();
   }

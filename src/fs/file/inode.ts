@@ -23,7 +23,7 @@ const CTIME_AT = 124;
 const MTIME_AT = 136;
 
 /** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
-function idOf(tree: Tree, number: InodeNumber): number {
+export function inodeId(tree: Tree, number: InodeNumber): number {
   return tree.id === 5 ? number : (tree.id % 2 ** 14) * 2 ** 28 + number;
 }
 
@@ -54,7 +54,8 @@ export class Inode {
   private readonly world: World;
   /** What points about extent maps are `on`. */
   readonly mapsId: ResourceId;
-  private readonly id: ResourceId;
+  /** What everything shared about the inode is known by. */
+  readonly id: ResourceId;
   private readonly extentMaps: ExtentMapTree;
   private readonly item: Uint8Array;
   private readonly view: DataView;
@@ -68,7 +69,7 @@ export class Inode {
 
   /** `item`: the INODE_ITEM, whose bytes the inode keeps. */
   constructor(world: World, tree: Tree, number: InodeNumber, item: Uint8Array, rules: ExtentMapRules) {
-    const id = idOf(tree, number);
+    const id = inodeId(tree, number);
     this.world = world;
     this.tree = tree;
     this.number = number;

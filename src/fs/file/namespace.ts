@@ -1,15 +1,12 @@
-import type { InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { findName, findParent, type NameTarget } from './directory-items.ts';
+import { openSubvolumeTree } from '../transaction/open-tree.ts';
+import { findName, findParent, type NameTarget, ROOT_DIRECTORY } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { getInode } from './inode-items.ts';
 import { isDot, isDotDot, type ParsedPath } from './path.ts';
-
-/** The root directory of a subvolume. */
-export const ROOT_DIRECTORY = 256;
 
 /** A directory, held for the caller, and the last name of a path, which may or may not be in it. */
 export interface Place {
@@ -44,7 +41,7 @@ export function* walkToPlace(files: Files, path: ParsedPath): Task<Place> {
 }
 
 function* walkNames(files: Files, path: ParsedPath, count: number): Task<Inode> {
-  let inode = yield* getInode(files, ROOT_DIRECTORY);
+  let inode = yield* getInode(files, files.tree, ROOT_DIRECTORY);
   for (let i = 0; i < count; i++) {
     const directory = inode;
     try {
@@ -60,7 +57,7 @@ function* walkNames(files: Files, path: ParsedPath, count: number): Task<Inode> 
 function* step(files: Files, directory: Inode, name: Uint8Array, path: ParsedPath): Task<Inode> {
   if (!directory.isDirectory) throw new FsError('ENOTDIR', `${path.text}: a name before the last is no directory`);
   if (isDot(name)) return files.inodes.hold(directory);
-  if (isDotDot(name)) return yield* getInode(files, yield* findParent(files, directory));
+  if (isDotDot(name)) return yield* getInode(files, directory.tree, yield* findParent(files, directory));
   const inode = yield* lookUp(files, directory, name);
   if (inode === null) throw new FsError('ENOENT', `${path.text} does not exist`);
   return inode;
@@ -74,15 +71,23 @@ export function* lookUp(files: Files, directory: Inode, name: Uint8Array): Task<
   const lock = yield* directory.lock.acquire('shared');
   try {
     const target = yield* findName(files, directory, name);
-    return target === null ? null : yield* getInode(files, target.inode);
+    return target === null ? null : yield* getTarget(files, directory, target);
   } finally {
     lock.release();
   }
 }
 
+/** What an entry of the directory leads to, held for the caller; a subvolume is entered at its root directory. */
+export function* getTarget(files: Files, directory: Inode, target: NameTarget): Task<Inode> {
+  if (target.subvolume === null) return yield* getInode(files, directory.tree, target.inode);
+  const tree = yield* openSubvolumeTree(files.fs, target.subvolume);
+  if (tree === null) throw new FsError('ENOENT', `subvolume ${target.subvolume} is not there`);
+  return yield* getInode(files, tree, target.inode);
+}
+
 /** Exclusive locks of several inodes, taken by ascending number so that nobody can wait in a circle. */
 export function* lockInodes(inodes: readonly (Inode | null)[], held: Held[]): Task<void> {
-  const sorted = inodes.filter((inode) => inode !== null).sort((a, b) => a.number - b.number);
+  const sorted = inodes.filter((inode) => inode !== null).sort((a, b) => a.id - b.id);
   for (let i = 0; i < sorted.length; i++) {
     if (i > 0 && sorted[i - 1] === sorted[i]) continue;
     held.push(yield* sorted[i]!.lock.acquire('exclusive'));
@@ -94,8 +99,9 @@ export function releaseAll(held: Held[]): void {
 }
 
 /** Whether a name still leads to what it led to before that was locked too. */
-export function leadsTo(target: NameTarget | null, inode: Inode | null): boolean {
-  return target?.inode === inode?.number;
+export function leadsTo(directory: Inode, target: NameTarget | null, inode: Inode | null): boolean {
+  if (target === null || inode === null) return target === inode;
+  return target.inode === inode.number && (target.subvolume ?? directory.tree.id) === inode.tree.id;
 }
 
 /** Throws ENOENT when the directory was removed while it was being locked. */
@@ -104,12 +110,14 @@ export function checkAlive(directory: Inode, path: ParsedPath): void {
 }
 
 /** True when `directory` lies under `ancestor`, or is it. The caller keeps renames away. */
-export function* isWithin(files: Files, directory: Inode, ancestor: InodeNumber): Task<boolean> {
-  let number = directory.number;
+export function* isWithin(files: Files, directory: Inode, ancestor: Inode): Task<boolean> {
+  const { tree } = directory;
+  if (tree !== ancestor.tree) return false;
+  let { number } = directory;
   for (;;) {
-    if (number === ancestor) return true;
+    if (number === ancestor.number) return true;
     if (number === ROOT_DIRECTORY) return false;
-    const inode = yield* getInode(files, number);
+    const inode = yield* getInode(files, tree, number);
     try {
       number = yield* findParent(files, inode);
     } finally {

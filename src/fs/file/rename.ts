@@ -61,7 +61,7 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
       yield* lockInodes([from.directory, to.directory, source, victim], held);
       const sourceNow = yield* findName(files, from.directory, from.name);
       const victimNow = yield* findName(files, to.directory, to.name);
-      if (!leadsTo(sourceNow, source) || !leadsTo(victimNow, victim)) continue;
+      if (!leadsTo(from.directory, sourceNow, source) || !leadsTo(to.directory, victimNow, victim)) continue;
       checkTrailingSlash(source, fromPath, toPath);
       if (source === victim) return;
       const ends: RenameEnds = {
@@ -91,10 +91,10 @@ function checkTrailingSlash(source: Inode, fromPath: ParsedPath, toPath: ParsedP
 function* checkRename(files: Files, ends: RenameEnds): Task<void> {
   const { source, victim, from, to, fromPath, toPath } = ends;
   checkAlive(to.directory, toPath);
-  if (source.isDirectory && (yield* isWithin(files, to.directory, source.number))) {
+  if (source.isDirectory && (yield* isWithin(files, to.directory, source))) {
     throw new FsError('EINVAL', `${toPath.text} lies within ${fromPath.text}`);
   }
-  if (victim?.isDirectory && (yield* isWithin(files, from.directory, victim.number))) {
+  if (victim?.isDirectory && (yield* isWithin(files, from.directory, victim))) {
     throw new FsError('ENOTEMPTY', `${fromPath.text} lies within ${toPath.text}`);
   }
   if (victim === null) {
@@ -112,7 +112,7 @@ function* applyRename(files: Files, ends: RenameEnds): Task<void> {
   const { from, to, source, victim } = ends;
   const handle = yield* startTransaction(files.fs, RENAME);
   try {
-    const cursor = yield* openForChange(handle, files.tree);
+    const cursor = yield* openForChange(handle, source.tree);
     try {
       yield* removeName(cursor, from.directory, from.name, source.number);
       if (victim !== null) {

@@ -36,7 +36,7 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
       try {
         yield* lockInodes([directory, inode], held);
         const now = yield* findName(files, directory, name);
-        if (!leadsTo(now, inode)) continue;
+        if (!leadsTo(directory, now, inode)) continue;
         yield* checkRemovable(files, inode, path, wantsDirectory);
         yield* removeLocked(files, directory, name, inode);
         return;
@@ -71,7 +71,7 @@ function* checkRemovable(files: Files, inode: Inode, path: ParsedPath, wantsDire
 function* removeLocked(files: Files, directory: Inode, name: Uint8Array, inode: Inode): Task<void> {
   const handle = yield* startTransaction(files.fs, REMOVAL);
   try {
-    const cursor = yield* openForChange(handle, files.tree);
+    const cursor = yield* openForChange(handle, inode.tree);
     try {
       yield* removeName(cursor, directory, name, inode.number);
       yield* dropLink(cursor, handle, inode);

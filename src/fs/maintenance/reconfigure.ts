@@ -77,10 +77,10 @@ function* becomeWritable(files: Files): Task<void> {
   if (problem !== null) {
     throw new FsError('EACCES', `remount: ${problem}; too many missing devices, writable remount is not allowed`);
   }
-  const isFirstTime = !files.inodes.knowsFreeNumbers;
-  if (isFirstTime) yield* findFirstFreeNumber(files);
+  const isFirstTime = !files.inodes.knowsFreeNumbers(files.tree);
+  if (isFirstTime) yield* findFirstFreeNumber(files, files.tree);
   setReadOnly(fs, false);
-  if (isFirstTime) yield* cleanUpOrphans(files);
+  if (isFirstTime) yield* cleanUpOrphans(files, files.tree);
   yield* resumeReplace(files);
 }
 

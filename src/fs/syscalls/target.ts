@@ -1,0 +1,45 @@
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import type { Inode } from '../file/inode.ts';
+import { walk } from '../file/namespace.ts';
+import { parsePath } from '../file/path.ts';
+import type { MountedFilesystem, OpenFile } from '../filesystem.ts';
+import { throwIfReadOnly } from '../transaction/handle.ts';
+
+/** From the root, `/`-separated; text is UTF-8, other names are given as bytes. */
+export type Path = string | Uint8Array;
+/** What `open` returned. */
+export type Handle = number;
+export type FileTarget = Path | Handle;
+
+/** The inode behind a path or handle, held for the caller. */
+export function* hold(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
+  if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target));
+  return fs.files.inodes.hold(fs.openFile(target).inode);
+}
+
+/** From here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS. */
+export function* holdToWrite(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
+  const inode = yield* hold(fs, target);
+  try {
+    throwIfReadOnly(fs.info);
+    return inode;
+  } catch (error) {
+    fs.files.inodes.put(inode);
+    throw error;
+  }
+}
+
+export function openFileOf(fs: MountedFilesystem, target: FileTarget): OpenFile | null {
+  return typeof target === 'number' ? fs.openFile(target) : null;
+}
+
+export function checkRegular(inode: Inode, what: string): void {
+  if (inode.isDirectory) throw new FsError('EISDIR', `${what}: inode ${inode.number} is a directory`);
+  if (!inode.isRegular) throw new FsError('EINVAL', `${what}: inode ${inode.number} is no regular file`);
+}
+
+export function checkOffset(value: number, what: string): void {
+  if (value < 0 || !Number.isSafeInteger(value))
+    throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
+}

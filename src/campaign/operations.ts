@@ -49,6 +49,7 @@ import type {
   TrimOperation,
   WriteOperation,
 } from '../workload/model.ts';
+import { changeFile } from './file-operations.ts';
 
 /** A list of operations as one task runs it, with what is the same in every execution worked out. */
 export interface OperationList {
@@ -219,8 +220,19 @@ function* perform(
     case 'remount':
     case 'wipe':
       throw new FsError('EBUSY', `${operation.kind}: only setup can unmount`);
-    default:
+    case 'scrub':
+    case 'trim':
+    case 'replace':
+    case 'device-add':
+    case 'device-remove':
+    case 'device-resize':
+    case 'reconfigure':
       return yield* administer(fs, operation);
+    default:
+      return yield* changeFile(fs, operation, {
+        target: (file) => targetOf(file, handles),
+        remember: (name, handle) => remember(state, handles, name, handle),
+      });
   }
 }
 

@@ -10,7 +10,7 @@ import { type Placement, placementsOf } from './data/sizes.ts';
 import { type Call, callsOf, numberArgument, precedes } from './history/calls.ts';
 import { type Faults, faultsOf } from './history/faults.ts';
 import { type Identity, Namespace, showIdentity } from './history/namespace.ts';
-import { namesIn } from './history/start.ts';
+import { aliasesIn, namesIn } from './history/start.ts';
 import type { ImageContents, OpenContents } from './image-contents.ts';
 import type { Law, Violation } from './law.ts';
 
@@ -49,7 +49,7 @@ class DataJudge {
   constructor(record: RunRecord, open: OpenContents, sectorSize: ByteCount) {
     this.sectorSize = sectorSize;
     this.calls = callsOf(record);
-    this.namespace = new Namespace(this.calls, namesIn(record, open), record.aborted !== null);
+    this.namespace = new Namespace(this.calls, namesIn(record, open), record.aborted !== null, aliasesIn(record, open));
     this.faults = faultsOf(record);
     this.someReadsMayFail = () => record.after.some((_, device) => this.faults.readsMayFail(device));
     this.before = open(record.before);

@@ -1,11 +1,11 @@
 import type { RunRecord } from '../record/run-record.ts';
-import { CONTRACTS, type Contract, SITUATION_TEXT, type Situation } from './errors/contracts.ts';
+import { CONTRACTS, type Contract, RENAME_CONTRACTS, SITUATION_TEXT, type Situation } from './errors/contracts.ts';
 import { type Evidence, mayBe, mayBeFull } from './errors/situations.ts';
 import { type Call, callsOf, nameOf, textArgument } from './history/calls.ts';
 import { initialDevices } from './history/devices.ts';
 import { faultsOf } from './history/faults.ts';
 import { Namespace } from './history/namespace.ts';
-import { namesIn } from './history/start.ts';
+import { aliasesIn, namesIn } from './history/start.ts';
 import type { OpenContents } from './image-contents.ts';
 import type { Law, LawContext, Violation } from './law.ts';
 
@@ -22,7 +22,7 @@ export function errorsLaw(open: OpenContents): Law {
 function judgeErrors(record: RunRecord, open: OpenContents, context: LawContext): Violation[] {
   const calls = callsOf(record);
   const chunks = () => open(record.before)?.chunks() ?? null;
-  const namespace = new Namespace(calls, namesIn(record, open), record.aborted !== null);
+  const namespace = new Namespace(calls, namesIn(record, open), record.aborted !== null, aliasesIn(record, open));
   const devices = () => initialDevices(record);
   const faults = faultsOf(record);
   const hasDamage = () => {
@@ -64,7 +64,7 @@ function judgeCall(call: Call, evidence: Evidence): Violation | null {
   }
   if (result.error === null) return judgeSuccess(call, evidence);
 
-  const contract: Contract | undefined = CONTRACTS[call.kind];
+  const contract = contractOf(call);
   if (contract === undefined) return null;
   const situations = contract[result.error];
   if (situations?.some((situation) => mayBe(situation, call, result.error, evidence))) return null;
@@ -74,6 +74,14 @@ function judgeCall(call: Call, evidence: Evidence): Violation | null {
     expectation(call, contract, situations),
     result.error,
   );
+}
+
+function contractOf({ kind, record }: Call): Contract | undefined {
+  const contract = CONTRACTS[kind];
+  if (kind !== 'rename') return contract;
+  const { exchange, noReplace } = RENAME_CONTRACTS;
+  if (record.args['exchange'] === true) return { ...contract, ...exchange };
+  return record.args['noReplace'] === true ? { ...contract, ...noReplace } : contract;
 }
 
 /** A mutation's success is judged with all the others; a file operation needs a file that it may have found. */
@@ -100,6 +108,13 @@ const FILE_OPERATIONS = new Set([
   'fiemap',
   'drop-caches',
   'fallocate',
+  'punch',
+  'zero',
+  'reflink',
+  'copy',
+  'dedupe',
+  'msync',
+  'seek',
   'corrupt',
 ]);
 

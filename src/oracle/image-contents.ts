@@ -19,6 +19,8 @@ export interface ImageContents {
 export interface ImageEntry {
   readonly path: string;
   readonly kind: 'file' | 'directory' | 'other';
+  /** Equal for all names of one file; absent: not known. */
+  readonly file?: string;
 }
 
 /** One file extent item, in bytes. */

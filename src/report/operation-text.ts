@@ -4,13 +4,14 @@ import type { OperationCounts, OperationRecord } from '../record/run-record.ts';
 export function showOperation(operation: OperationRecord): string {
   const { args } = operation;
   const parts = [operation.operation];
-  for (const name of ['path', 'from', 'handle', 'point']) {
+  for (const name of ['path', 'from', 'directory', 'handle', 'point', 'name']) {
     if (typeof args[name] === 'string') parts.push(name === 'handle' ? `$${args[name]}` : args[name]);
   }
   const file = args['file'] as { readonly path?: string; readonly handle?: string } | undefined;
   if (file?.path !== undefined) parts.push(file.path);
   if (file?.handle !== undefined) parts.push(`$${file.handle}`);
-  if (typeof args['to'] === 'string') parts.push(`to ${args['to']}`);
+  if (typeof args['to'] === 'string') parts.push(`${args['exchange'] === true ? 'with' : 'to'} ${args['to']}`);
+  parts.push(...showDetails(args));
   if (typeof args['length'] === 'number') {
     const { offset, length } = args as { readonly offset?: unknown; readonly length: number };
     parts.push(typeof offset === 'number' ? `[${offset}, ${offset + length})` : `${length} bytes`);
@@ -25,10 +26,25 @@ export function showOperation(operation: OperationRecord): string {
   return parts.join(' ');
 }
 
+/** Of operations on attributes and between files. */
+function showDetails(args: OperationRecord['args']): string[] {
+  const parts: string[] = [];
+  const source = args['source'] as { readonly path?: string; readonly handle?: string } | undefined;
+  if (source !== undefined) parts.push(`from ${source.path ?? `$${source.handle}`} at ${args['sourceOffset']}`);
+  if (typeof args['mode'] === 'number') parts.push(args['mode'].toString(8));
+  if (typeof args['uid'] === 'number') parts.push(`uid ${args['uid']}`);
+  if (typeof args['gid'] === 'number') parts.push(`gid ${args['gid']}`);
+  if (typeof args['value'] === 'string') parts.push(JSON.stringify(args['value']));
+  if (typeof args['what'] === 'string') parts.push(`${args['what']} from ${args['offset']}`);
+  return parts;
+}
+
 const FLAGS = [
   ['direct', 'direct'],
   ['keepSize', 'keeping the size'],
   ['nodatacow', 'nodatacow'],
+  ['mapped', 'mapped'],
+  ['noReplace', 'replacing nothing'],
   ['background', 'in the background'],
   ['avoidSource', 'avoiding the source'],
   ['resume', 'resuming'],
@@ -55,6 +71,13 @@ function showDevices(args: OperationRecord['args']): string[] {
   return parts;
 }
 
+/** What a number counts, where that is not bytes. */
+const UNITS: Readonly<Record<string, string>> = {
+  clean: 'block groups deleted',
+  readdir: 'names',
+  seek: 'is the offset',
+};
+
 /** `= 4096 bytes`, `= EEXIST (extent-map-insert …)`, `= 1376256 bytes scrubbed, no errors found`. */
 export function showResult({ operation, result }: OperationRecord): string {
   if (result === null) return '= no result';
@@ -62,7 +85,7 @@ export function showResult({ operation, result }: OperationRecord): string {
   const { value } = result;
   if (value === null) return '= ok';
   if (value instanceof Uint8Array) return `= ${value.length} bytes`;
-  if (typeof value === 'number') return operation === 'clean' ? `= ${value} block groups deleted` : `= ${value} bytes`;
+  if (typeof value === 'number') return `= ${value} ${UNITS[operation] ?? 'bytes'}`;
   return 'counts' in value ? `= ${showScrub(value)}` : `= ${value.length} extents`;
 }
 

@@ -4,7 +4,8 @@ import type { Checker } from './checker.ts';
 import type { Path } from './located.ts';
 import type { FileReference, Operation, Outcome } from './model.ts';
 
-type FileKind = 'file' | 'directory';
+/** `other`: a symlink or a special file, which holds no bytes of its own. */
+type FileKind = 'file' | 'directory' | 'other';
 
 /** Which names there are; what cannot be known is not claimed. */
 export class Namespace {
@@ -82,7 +83,7 @@ function followSetup(checker: Checker, names: Namespace, placed: PlacedOperation
   const newName = newNameOf(operation);
   if (newName !== null) {
     checkParent(names, names, newName, refuse);
-    if (operation.kind !== 'rename' && names.kindOf(newName.path) !== null) {
+    if (mustBeFree(operation) && names.kindOf(newName.path) !== null) {
       refuse(newName.at, `${newName.path} already exists (EEXIST)`);
     }
   }
@@ -95,7 +96,15 @@ function followSetup(checker: Checker, names: Namespace, placed: PlacedOperation
     case 'create':
       names.add(operation.path, 'file');
       break;
+    case 'link':
+      names.add(operation.to, kindOfFile(names, operation.file));
+      break;
+    case 'symlink':
+    case 'mknod':
+      names.add(operation.path, 'other');
+      break;
     case 'unlink':
+    case 'rmdir':
       names.remove(operation.path);
       break;
     case 'rename':
@@ -111,7 +120,13 @@ interface NamedPath {
 }
 
 function followRename(names: Namespace, operation: Operation & { readonly kind: 'rename' }, refuse: Refuse): void {
-  const { from, to } = operation;
+  const { from, to, exchange } = operation;
+  if (exchange) {
+    // Whole trees may change places: from here on nothing is certain.
+    if (names.kindOf(to) === null && !names.mayExist(to)) refuse(['rename', 'to'], `nothing makes ${to} (ENOENT)`);
+    names.isCertain = false;
+    return;
+  }
   if (to.startsWith(`${from}/`)) {
     refuse(['rename', 'to'], `${from} cannot move into itself (EINVAL)`);
     return;
@@ -140,7 +155,7 @@ export function checkTaskNames(checker: Checker, before: Namespace, tasks: reado
       checkParent(possible, lasting, newName, refuse);
     if (
       newName !== null &&
-      operation.kind !== 'rename' &&
+      mustBeFree(operation) &&
       lasting.kindOf(newName.path) !== null &&
       !isExpected(operation, ['EEXIST'])
     ) {
@@ -160,7 +175,15 @@ function collect(operation: Operation, possible: Namespace, lasting: Namespace):
     case 'create':
       if (possible.kindOf(operation.path) === null) possible.add(operation.path, 'file');
       break;
+    case 'link':
+      if (possible.kindOf(operation.to) === null) possible.add(operation.to, kindOfFile(possible, operation.file));
+      break;
+    case 'symlink':
+    case 'mknod':
+      if (possible.kindOf(operation.path) === null) possible.add(operation.path, 'other');
+      break;
     case 'unlink':
+    case 'rmdir':
       lasting.remove(operation.path);
       break;
     case 'rename':
@@ -168,6 +191,9 @@ function collect(operation: Operation, possible: Namespace, lasting: Namespace):
       possible.add(operation.to, possible.kindOf(operation.from) ?? 'file');
       possible.forgetBelow(operation.to);
       for (const path of [operation.from, ...lasting.below(operation.from)]) lasting.remove(path);
+      if (!operation.exchange) break;
+      possible.forgetBelow(operation.from);
+      for (const path of [operation.to, ...lasting.below(operation.to)]) lasting.remove(path);
       break;
   }
 }
@@ -203,15 +229,37 @@ function checkExists(names: Namespace, sure: Namespace, name: NamedPath, operati
     }
     return;
   }
-  const mayBeDirectory = ['rename', 'fsync', 'fdatasync'].includes(operation.kind);
+  if (WANTS_DIRECTORY.has(operation.kind)) {
+    if (sure.kindOf(name.path) !== null && sure.kindOf(name.path) !== 'directory')
+      refuse(name.at, `${name.path} is no directory (ENOTDIR)`);
+    return;
+  }
+  if (sure.kindOf(name.path) === 'other' && !TAKES_ANY_KIND.has(operation.kind)) {
+    refuse(name.at, `${name.path} is a symlink or special file`, 'name the file itself: judges do not follow links');
+  }
+  const mayBeDirectory = TAKES_DIRECTORIES.has(operation.kind);
   if (sure.kindOf(name.path) === 'directory' && !mayBeDirectory)
     refuse(name.at, `${name.path} is a directory (EISDIR)`);
 }
+
+/** What leads to a directory as well as to a file; what must be one; what is about the name and not what it leads to. */
+const TAKES_DIRECTORIES = new Set(['rename', 'fsync', 'fdatasync', 'chmod', 'chown', 'set-xattr', 'remove-xattr']);
+const WANTS_DIRECTORY = new Set(['rmdir', 'readdir', 'tmpfile']);
+const TAKES_ANY_KIND = new Set(['rename', 'unlink', 'link']);
 
 /** Only another path of one's own is worth a word; a list of all is not. */
 function suggestPath(path: string, known: readonly string[]): string | null {
   const hint = suggest(path, known);
   return hint?.startsWith('did you mean') === true ? hint : null;
+}
+
+/** A rename replaces what has the new name. */
+function mustBeFree(operation: Operation): boolean {
+  return operation.kind !== 'rename' || operation.noReplace;
+}
+
+function kindOfFile(names: Namespace, file: FileReference): FileKind {
+  return file.kind === 'path' ? (names.kindOf(file.path) ?? 'file') : 'file';
 }
 
 function newNameOf(operation: Operation): NamedPath | null {
@@ -221,7 +269,11 @@ function newNameOf(operation: Operation): NamedPath | null {
     case 'create':
       return { path: operation.path, at: ['create'] };
     case 'rename':
-      return { path: operation.to, at: ['rename', 'to'] };
+    case 'link':
+      return { path: operation.to, at: [operation.kind, 'to'] };
+    case 'symlink':
+    case 'mknod':
+      return { path: operation.path, at: [operation.kind, 'path'] };
     default:
       return null;
   }
@@ -232,7 +284,11 @@ function existingNameOf(operation: Operation): NamedPath | null {
     case 'open':
       return { path: operation.path, at: ['open', 'file'] };
     case 'unlink':
-      return { path: operation.path, at: ['unlink'] };
+    case 'rmdir':
+    case 'readdir':
+      return { path: operation.path, at: [operation.kind] };
+    case 'tmpfile':
+      return { path: operation.directory, at: ['tmpfile', 'directory'] };
     case 'rename':
       return { path: operation.from, at: ['rename', 'from'] };
     case 'truncate':
@@ -243,6 +299,18 @@ function existingNameOf(operation: Operation): NamedPath | null {
     case 'fiemap':
     case 'fallocate':
     case 'corrupt':
+    case 'link':
+    case 'chmod':
+    case 'chown':
+    case 'set-xattr':
+    case 'remove-xattr':
+    case 'punch':
+    case 'zero':
+    case 'reflink':
+    case 'copy':
+    case 'dedupe':
+    case 'msync':
+    case 'seek':
       return pathOf(operation.kind, operation.file);
     case 'drop-caches':
       return operation.range === undefined ? null : pathOf(operation.kind, operation.range.file);

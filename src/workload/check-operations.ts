@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { suggest } from '../base/nearest.ts';
 import { MIB, SECTOR_SIZE } from '../base/units.ts';
 import { isAdministration, readAdministration } from './check-administration.ts';
+import { filesOf, isFileChange, readFileChange } from './check-file-changes.ts';
 import { showSize } from './check-filesystem.ts';
 import { type Checker, headOf, type Part } from './checker.ts';
 import { describeValue, type Located, type Path } from './located.ts';
@@ -143,15 +144,25 @@ class ListReader {
       if (kind === 'wipe' && !this.isSetupOnly(node, kind, 'fail its I/O by a rule')) return null;
       return readAdministration(this.checker, node, kind, data, base);
     }
+    if (isFileChange(kind)) {
+      for (const { key, file } of filesOf(kind, data)) if (!this.isUsable(node, [kind, key], file)) return null;
+      const operation = readFileChange(this.checker, node, kind, data, base);
+      if (operation?.kind === 'tmpfile') {
+        const { directory: path, as } = operation;
+        this.openHandle(node, ['tmpfile', 'as'], as, { path, direct: false, append: false, node });
+      }
+      if (operation?.kind === 'zero') this.checkFits(node, operation.kind, operation);
+      return operation;
+    }
     switch (kind) {
       case 'mkdir':
         return { kind, path: data.mkdir!, ...base };
       case 'create': {
         const form = typeof data.create === 'string' ? { file: data.create } : data.create!;
-        const { file, as = null, nodatacow = false } = form;
+        const { file, as = null, nodatacow = false, compress = null } = form;
         if (as !== null)
           this.openHandle(node, ['create', 'as'], as, { path: file, direct: false, append: false, node });
-        return { kind, path: file, as, nodatacow, ...base };
+        return { kind, path: file, as, nodatacow, compress, ...base };
       }
       case 'open': {
         const { file, as, direct = false, append = false } = data.open!;
@@ -169,7 +180,7 @@ class ListReader {
       case 'unlink':
         return { kind, path: data.unlink!, ...base };
       case 'rename':
-        return { kind, from: data.rename!.from, to: data.rename!.to, ...base };
+        return this.buildRename(node, data.rename!, base);
       case 'truncate': {
         const { file, size } = data.truncate!;
         return this.isUsable(node, ['truncate', 'file'], file) ? { kind, file, size, ...base } : null;
@@ -218,6 +229,16 @@ class ListReader {
     if (!this.isUsable(node, [kind, 'file'], file)) return null;
     this.checkSectors(node, kind, { offset, length, what: 'extent maps cover' });
     return { kind, range: { file, offset, length }, ...base };
+  }
+
+  private buildRename(node: Located, form: Arguments<'rename'>, base: Pick<Operation, 'expect' | 'at'>): Operation {
+    const { from, to, exchange = false } = form;
+    const noReplace = form['no-replace'] ?? false;
+    if (exchange && noReplace) {
+      const message = 'an exchange needs both names';
+      this.checker.reportAt(node, ['rename', 'no-replace'], 'contradiction', message, 'remove one of the two');
+    }
+    return { kind: 'rename', from, to, exchange, noReplace, ...base };
   }
 
   private buildFallocate(
@@ -288,9 +309,18 @@ class ListReader {
         'remove one of "offset" and "append"',
       );
     }
+    const mapped = form.mapped ?? false;
+    for (const [mode, isOn] of [
+      ['direct', direct],
+      ['append', append],
+    ] as const) {
+      if (!mapped || !isOn) continue;
+      const message = `a mapped write is not ${mode === 'direct' ? 'direct' : 'an append'}`;
+      this.checker.reportAt(node, ['write', 'mapped'], 'contradiction', message, 'remove one of the two');
+    }
     const offset = append ? null : (form.offset ?? 0);
     this.checkTransfer(node, 'write', { offset: offset ?? 0, length, direct, expect: base.expect });
-    return { kind: 'write', file, offset, length, direct, append, ...base };
+    return { kind: 'write', file, offset, length, direct, append, mapped, ...base };
   }
 
   private buildRead(node: Located, form: Arguments<'read'>, base: Pick<Operation, 'expect' | 'at'>): Operation | null {
@@ -372,7 +402,7 @@ class ListReader {
 
   private checkFits(
     node: Located,
-    kind: 'write' | 'fallocate',
+    kind: 'write' | 'fallocate' | 'zero',
     write: { readonly offset: number; readonly length: number; readonly expect: readonly Outcome[] | null },
   ): void {
     const { capacity } = this.context;
@@ -466,5 +496,5 @@ function nameOfItem(node: Located): string | null {
 /** Whether an item that cannot be read may have been meant to open a handle. */
 function mayOpen(node: Located): boolean {
   const names = OPERATION_NAMES.filter((known) => node.entries.has(known));
-  return names.length === 0 || names.includes('open') || names.includes('create');
+  return names.length === 0 || names.some((name) => ['open', 'create', 'tmpfile'].includes(name));
 }

@@ -1,5 +1,8 @@
 import type { Errno } from '../base/errno.ts';
 import type { ByteCount, FileOffset, LogicalAddress, PhysicalAddress, VirtualNanoseconds } from '../base/units.ts';
+import type { FileChangeOperation } from './model-files.ts';
+
+export type * from './model-files.ts';
 
 /**
  * A workload after all checks: names resolved, sizes in bytes, times in nanoseconds, defaults filled in. What its YAML
@@ -60,7 +63,18 @@ export interface MountSettings {
   readonly degraded: boolean;
   readonly discard: boolean;
   readonly readOnly: boolean;
+  /** New data is compressed where that saves space; null: only where a file asks for it. */
+  readonly compress: CompressionName | null;
+  /** Also where the first try does not save any. */
+  readonly compressForce: boolean;
+  /** Files up to so many bytes lie in the tree; 0: none. */
+  readonly maxInline: ByteCount;
+  readonly nodatacow: boolean;
+  readonly nodatasum: boolean;
 }
+
+export const COMPRESSION_NAMES = ['zlib', 'zstd'] as const;
+export type CompressionName = (typeof COMPRESSION_NAMES)[number];
 
 /** Fix switches as written and as they come out. All are ids of the registry, in its order. */
 export interface FixSetting {
@@ -88,7 +102,7 @@ export type FileReference =
 /** How an operation may end. */
 export type Outcome = 'ok' | Errno;
 
-interface OperationBase {
+export interface OperationBase {
   /** The only endings that are right, as the user wrote them; null leaves that to the law `errors`. */
   readonly expect: readonly Outcome[] | null;
   readonly at: SourcePosition;
@@ -106,6 +120,8 @@ export interface CreateOperation extends OperationBase {
   readonly as: string | null;
   /** Writes go in place and have no checksums (`chattr +C` on the empty file). */
   readonly nodatacow: boolean;
+  /** How its data is compressed; null: as the mount says. */
+  readonly compress: CompressionName | null;
 }
 export interface OpenOperation extends OperationBase {
   readonly kind: 'open';
@@ -126,6 +142,10 @@ export interface RenameOperation extends OperationBase {
   readonly kind: 'rename';
   readonly from: string;
   readonly to: string;
+  /** Both names stay, and change places. */
+  readonly exchange: boolean;
+  /** EEXIST where the new name is taken. */
+  readonly noReplace: boolean;
 }
 export interface TruncateOperation extends OperationBase {
   readonly kind: 'truncate';
@@ -141,6 +161,8 @@ export interface WriteOperation extends OperationBase {
   /** Of the operation, or inherited from the handle; offset and length are then whole sectors. */
   readonly direct: boolean;
   readonly append: boolean;
+  /** Through a shared mapping: within the file's size. */
+  readonly mapped: boolean;
 }
 export interface ReadOperation extends OperationBase {
   readonly kind: 'read';
@@ -258,6 +280,7 @@ export type Operation =
   | ReadOperation
   | FileOperation
   | FallocateOperation
+  | FileChangeOperation
   | CorruptOperation
   | WipeOperation
   | DeviceAddOperation

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { PROFILE_NAMES } from './model.ts';
+import { COMPRESSION_NAMES, PROFILE_NAMES } from './model.ts';
+import { NODE_KINDS } from './model-files.ts';
 import * as s from './scalars.ts';
 
 /**
@@ -56,6 +57,11 @@ export const FILESYSTEM = mapping({
     degraded: s.flag('mount although devices are missing').default(false),
     discard: s.flag('discard what commits free').default(false),
     'read-only': s.flag('change nothing').default(false),
+    compress: s.word('how new data is compressed', COMPRESSION_NAMES).optional(),
+    'compress-force': s.flag('compress also where the first try does not save space').default(false),
+    'max-inline': s.size('files up to so many bytes lie in the tree; none unless given').default(0),
+    nodatacow: s.flag('new files are overwritten in place and have no checksums').default(false),
+    nodatasum: s.flag('new files have no checksums').default(false),
   })
     .optional()
     .describe('options of every mount'),
@@ -81,6 +87,16 @@ const FILE = s.fileReference('the file');
 const OFFSET = s.size('offset in the file').optional();
 const DIRECT = s.flag('bypass the page cache (O_DIRECT): offset and length are whole sectors of 4K').optional();
 
+const OWNER = s.whole('a numeric id', { min: 0, max: 2 ** 32 - 2 });
+const XATTR_NAME = s.text('its name, with namespace: user.note', { oneLine: true, bytesMax: 255 });
+const SHARE = mapping({
+  source: s.fileReference('the file that has the bytes'),
+  'source-offset': OFFSET,
+  file: FILE,
+  offset: OFFSET,
+  length: s.size('how many bytes'),
+});
+
 const FILE_ONLY = either('a file', [FILE, mapping({ file: FILE })]);
 const NO_ARGUMENTS = z.null();
 
@@ -96,6 +112,7 @@ const OPERATION_SHAPE = {
       file: s.path('the new file'),
       as: s.ownName('keep it open under this handle').optional(),
       nodatacow: s.flag('writes go in place and have no checksums (chattr +C)').optional(),
+      compress: s.word('how its data is compressed, whatever the mount says', COMPRESSION_NAMES).optional(),
     }),
   ])
     .optional()
@@ -110,7 +127,12 @@ const OPERATION_SHAPE = {
     .describe('open a file that exists'),
   close: s.handleReference('the handle').optional().describe('close a handle'),
   unlink: s.path('the name').optional().describe('remove a name; the file goes with its last one'),
-  rename: mapping({ from: s.path('old name'), to: s.path('new name; what is there is replaced') })
+  rename: mapping({
+    from: s.path('old name'),
+    to: s.path('new name; what is there is replaced'),
+    exchange: s.flag('both names stay and change places (RENAME_EXCHANGE)').optional(),
+    'no-replace': s.flag('EEXIST where the new name is taken (RENAME_NOREPLACE)').optional(),
+  })
     .optional()
     .describe('give a file another name'),
   truncate: mapping({ file: FILE, size: s.size('the new size, smaller or larger') })
@@ -122,6 +144,7 @@ const OPERATION_SHAPE = {
     length: s.size('how many bytes; their contents are stamps that say who wrote them'),
     direct: DIRECT,
     append: s.flag('at the end of the file, wherever that is then').optional(),
+    mapped: s.flag('through a shared mapping (mmap): within the size of the file').optional(),
   })
     .optional()
     .describe('write to a file'),
@@ -136,6 +159,55 @@ const OPERATION_SHAPE = {
   })
     .optional()
     .describe('allocate space that reads as zeros'),
+  rmdir: s.path('the directory').optional().describe('remove an empty directory'),
+  link: mapping({ file: FILE, to: s.path('the new name') })
+    .optional()
+    .describe('give a file one more name; a temporary file, by its handle, its first'),
+  symlink: mapping({ target: s.text('what it says', { oneLine: true, bytesMax: 4095 }), path: s.path('the symlink') })
+    .optional()
+    .describe('make a symbolic link'),
+  mknod: mapping({ path: s.path('the new name'), kind: s.word('kind of the special file', NODE_KINDS) })
+    .optional()
+    .describe('make a special file'),
+  tmpfile: mapping({ directory: s.path('a directory'), as: s.ownName('the handle of the file') })
+    .optional()
+    .describe('open a new file that has no name (O_TMPFILE)'),
+  readdir: s.path('the directory').optional().describe('list the names of a directory'),
+  chmod: mapping({ file: FILE, mode: s.text('permissions, octal: "640"', { oneLine: true, bytesMax: 5 }) })
+    .optional()
+    .describe('change the permissions of a file'),
+  chown: mapping({ file: FILE, uid: OWNER.optional(), gid: OWNER.optional() })
+    .optional()
+    .describe('change the owners of a file'),
+  'set-xattr': mapping({
+    file: FILE,
+    name: XATTR_NAME,
+    value: s.text('its value', { oneLine: true, bytesMax: 4096 }),
+    when: s.word('whether there may be one', ['missing', 'present']).optional(),
+  })
+    .optional()
+    .describe('set an extended attribute'),
+  'remove-xattr': mapping({ file: FILE, name: XATTR_NAME }).optional().describe('remove an extended attribute'),
+  punch: mapping({ file: FILE, offset: OFFSET, length: s.size('how many bytes') })
+    .optional()
+    .describe('make a range a hole (FALLOC_FL_PUNCH_HOLE)'),
+  zero: mapping({
+    file: FILE,
+    offset: OFFSET,
+    length: s.size('how many bytes'),
+    'keep-size': s.flag('leave the size of the file as it is').optional(),
+  })
+    .optional()
+    .describe('make a range read as zeros, with space for it (FALLOC_FL_ZERO_RANGE)'),
+  reflink: SHARE.optional().describe('let a range of a file share the extents of a range of another, or of itself'),
+  copy: SHARE.optional().describe('copy a range from file to file (copy_file_range)'),
+  dedupe: SHARE.optional().describe('let two ranges share extents if they hold the same bytes'),
+  msync: mapping({ file: FILE, offset: OFFSET, length: s.size('how many bytes') })
+    .optional()
+    .describe('make durable what was written through a mapping'),
+  seek: mapping({ file: FILE, offset: OFFSET, what: s.word('what to look for', ['data', 'hole']) })
+    .optional()
+    .describe('where the next data or hole begins'),
   fsync: FILE_ONLY.optional().describe('make a file durable'),
   fdatasync: FILE_ONLY.optional().describe("make a file's data durable"),
   fiemap: FILE_ONLY.optional().describe('list the extents of a file'),

@@ -79,7 +79,10 @@ function classify(bytes: Uint8Array, part: Unexplained, sighting: Sighting, back
 /** Zeroes are old data where the file had none, or was cut, before the changes that count. */
 function hadZeroes(part: Unexplained, { changes, initial }: Background): boolean {
   if (initial !== null && part.start >= initial.length) return true;
-  return changes.some((change) => change.kind === 'truncate' && change.start <= part.start);
+  return changes.some(
+    (change) =>
+      ['truncate', 'punch', 'zero'].includes(change.kind) && change.start <= part.start && change.end > part.start,
+  );
 }
 
 function isInitial(bytes: Uint8Array, start: number, initial: Uint8Array | null): boolean {
@@ -103,6 +106,10 @@ function showChange(change: Change): string {
   if (change.kind === 'fallocate') return `no bytes of ${nameOf(change.call)} (fallocate)`;
   if (change.kind === 'truncate') return `zeroes of ${nameOf(change.call)} (truncate to ${change.start})`;
   const range = showRange({ start: change.start, length: change.end - change.start });
+  if (change.kind === 'punch' || change.kind === 'zero')
+    return `zeroes of ${nameOf(change.call)} (${change.kind} ${range})`;
+  if (change.kind === 'copy')
+    return `what ${nameOf(change.call)} found in its source (${change.call.kind} to ${range})`;
   return `data of ${nameOf(change.call)} (write ${range}${change.isOptional ? ', which may not have happened' : ''})`;
 }
 

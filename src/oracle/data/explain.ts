@@ -1,4 +1,4 @@
-import { alignDown, alignUp, type ByteCount, type FileOffset } from '../../base/units.ts';
+import { alignDown, alignUp, type ByteCount, type FileOffset, SECTOR_SIZE } from '../../base/units.ts';
 import { areConcurrent, type Call, precedes } from '../history/calls.ts';
 import type { Change } from './history.ts';
 
@@ -49,7 +49,8 @@ export function findUnexplained(
   const seen: Change[] = [];
   for (const change of changes) {
     if (change.start >= end || change.end <= offset || change.kind === 'fallocate') continue;
-    if (reader === null || !precedes(reader, change.call)) seen.push(change);
+    // What a call itself puts there it has not seen before.
+    if (reader === null || (change.call !== reader && !precedes(reader, change.call))) seen.push(change);
   }
   if (seen.length === 0) {
     if (initial === null || matchesInitial(initial, sighting, offset, end)) return [];
@@ -215,13 +216,33 @@ function matchesChange(change: Change, sighting: Sighting, ranges: readonly File
     const end = Math.min(ranges[i + 1]!, change.end);
     if (start >= end) continue;
     const { bytes, offset } = sighting;
-    const same =
-      change.kind === 'truncate'
-        ? isZero(bytes, start - offset, end - offset)
-        : sameRange(bytes, start - offset, change.bytes, start - change.start, end - start);
-    if (!same) return false;
+    const at = start - offset;
+    if (change.kind === 'copy') {
+      if (!mayBeCopied(change, start, bytes.subarray(at, end - offset))) return false;
+    } else if (change.kind === 'write') {
+      if (!sameRange(bytes, at, change.bytes, start - change.start, end - start)) return false;
+    } else if (!isZero(bytes, at, end - offset)) return false;
   }
   return true;
+}
+
+/** Copies that are being explained, so that none explains itself. */
+const underWay = new Set<Change>();
+
+/** Whether a source of the copy may have held these bytes, found at `start` of the target, when the copy looked at it. */
+function mayBeCopied(copy: Change, start: FileOffset, bytes: Uint8Array): boolean {
+  if (underWay.has(copy)) return false;
+  underWay.add(copy);
+  try {
+    const offset = start - copy.start + (copy.sourceOffset ?? 0);
+    return (copy.sources ?? []).some(({ changes, initial }) => {
+      // Where appends went is not known here.
+      if (changes.some((change) => change.isAppend)) return true;
+      return findUnexplained(changes, initial, { reader: copy.call, offset, bytes }, SECTOR_SIZE).length === 0;
+    });
+  } finally {
+    underWay.delete(copy);
+  }
 }
 
 function matchesInitial(initial: Uint8Array, sighting: Sighting, start: FileOffset, end: FileOffset): boolean {

@@ -25,9 +25,12 @@ export interface Damage {
   readonly end: FileOffset;
 }
 
-/** Something that may have changed bytes or size; a fallocate changes the size alone, for what it allocates reads as zeros. */
+/**
+ * Something that may have changed bytes or size. A fallocate changes the size alone, for what it allocates reads as
+ * zeros; a punch changes bytes alone, a zero may change both; a copy leaves what its source held when it looked.
+ */
 export interface Change {
-  readonly kind: 'write' | 'truncate' | 'fallocate';
+  readonly kind: 'write' | 'truncate' | 'fallocate' | 'punch' | 'zero' | 'copy';
   readonly call: Call;
   /** Half-open; a truncate changes everything from its size on. An append's are not known before it is placed. */
   readonly start: FileOffset;
@@ -38,6 +41,9 @@ export interface Change {
   readonly isDirect: boolean;
   /** What a write wrote; of an append, from its own start. */
   readonly bytes: Uint8Array;
+  /** Of a copy: the files that it may have been made from, and where in them it began. */
+  readonly sources?: readonly FileHistory[];
+  readonly sourceOffset?: FileOffset;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -51,26 +57,35 @@ export function fileHistories(
   faults: Faults,
 ): FileHistory[] {
   const histories = new Map<Identity, FileHistory>();
+  const historyOf = (identity: Identity): FileHistory => {
+    let history = histories.get(identity);
+    if (history === undefined) {
+      const damages = damagesBefore(identity, before);
+      history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [], damages };
+      histories.set(identity, history);
+    }
+    return history;
+  };
   for (const call of calls) {
     if (!ABOUT_BYTES.has(call.kind)) continue;
     if ((call.kind === 'read' && !call.succeeded) || foundNothing(call)) continue;
     const identities = identitiesOf(call, calls, namespace);
     for (const identity of identities) {
-      let history = histories.get(identity);
-      if (history === undefined) {
-        const damages = damagesBefore(identity, before);
-        history = { identity, initial: initialOf(identity, record, before), changes: [], reads: [], damages };
-        histories.set(identity, history);
-      }
-      if (call.kind === 'read') history.reads.push(call);
+      const history = historyOf(identity);
+      const isDoubtful = identities.size > 1 || faults.mayHaveFailed;
+      if (COPIES.has(call.kind)) {
+        const sources = [...identitiesOf(sourceOf(call), calls, namespace)].map(historyOf);
+        addCopy(history.changes, call, sources, isDoubtful);
+      } else if (call.kind === 'read') history.reads.push(call);
       else if (call.kind === 'corrupt') addDamage(history.damages, call);
-      else addChanges(history.changes, call, identities.size > 1 || faults.mayHaveFailed);
+      else addChanges(history.changes, call, isDoubtful);
     }
   }
   return [...histories.values()];
 }
 
-const ABOUT_BYTES = new Set(['read', 'write', 'truncate', 'fallocate', 'corrupt']);
+const COPIES = new Set(['reflink', 'copy']);
+const ABOUT_BYTES = new Set([...COPIES, 'read', 'write', 'truncate', 'fallocate', 'punch', 'zero', 'corrupt']);
 
 /** It failed before it got to any file. */
 function foundNothing(call: Call): boolean {
@@ -85,7 +100,8 @@ export function identitiesOf(call: Call, calls: readonly Call[], namespace: Name
   }
   const opener = openerOf(call, calls);
   if (opener !== null && opener.path !== null) {
-    if (opener.kind === 'create' && opener.succeeded) return new Set([namespace.madeBy(opener)]);
+    if ((opener.kind === 'create' || opener.kind === 'tmpfile') && opener.succeeded)
+      return new Set([namespace.madeBy(opener)]);
     return namespace.situationsOf(opener, opener.path).identities;
   }
   return call.path === null ? new Set() : namespace.situationsOf(call, call.path).identities;
@@ -128,6 +144,21 @@ function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {
     changes.push({ kind: 'fallocate', call, ...range, isAppend: false, isOptional, isDirect: false, bytes: NO_BYTES });
     return;
   }
+  if (call.kind === 'punch' || call.kind === 'zero') {
+    const start = offset ?? 0;
+    const kind = call.kind === 'punch' || call.record.args['keepSize'] === true ? 'punch' : 'zero';
+    changes.push({
+      kind,
+      call,
+      start,
+      end: start + length,
+      isAppend: false,
+      isOptional,
+      isDirect: false,
+      bytes: NO_BYTES,
+    });
+    return;
+  }
   const isAppend = offset === null || call.record.args['append'] === true;
   const start = isAppend ? 0 : offset;
   const bytes = contentOf(call, start, length);
@@ -137,6 +168,22 @@ function addChanges(changes: Change[], call: Call, isDoubtful: boolean): void {
   if (written < length && !isAppend) {
     changes.push(writeOf(call, start + written, bytes.subarray(written), false, true));
   }
+}
+
+/** The same call, about the file that it reads. */
+function sourceOf(call: Call): Call {
+  const source = call.record.args['source'] as { readonly path?: string; readonly handle?: string };
+  return { ...call, path: source.path ?? null, handle: source.handle ?? null };
+}
+
+function addCopy(changes: Change[], call: Call, sources: readonly FileHistory[], isDoubtful: boolean): void {
+  const start = numberArgument(call, 'offset') ?? 0;
+  const length = numberArgument(call, 'length') ?? 0;
+  const done = writtenBytes(call, length);
+  const sourceOffset = numberArgument(call, 'sourceOffset') ?? 0;
+  const copy = { kind: 'copy', call, isAppend: false, isDirect: false, bytes: NO_BYTES, sources } as const;
+  const isOptional = isDoubtful || !call.succeeded;
+  if (done > 0) changes.push({ ...copy, start, end: start + done, sourceOffset, isOptional });
 }
 
 function addDamage(damages: Damage[], call: Call): void {

@@ -22,9 +22,10 @@ export interface Placement {
 /** Every way to place the appends; just one when there are none. Null: too many, or an append that failed. */
 export function placementsOf(history: FileHistory): Placement[] | null {
   const { changes, initial } = history;
+  const resizing = changes.filter(mayResize);
   const appends = changes.filter((change) => change.isAppend);
-  const isCut = initial === null || changes.some((change) => change.kind === 'truncate');
-  const sizing = isCut ? changes : changes.filter((change) => change.isAppend || change.end > initial.length);
+  const isCut = initial === null || resizing.some((change) => change.kind === 'truncate');
+  const sizing = isCut ? resizing : resizing.filter((change) => change.isAppend || change.end > initial.length);
   if (sizing.length === 0) return [fixedSize(changes, initial)];
   if (initial === null) return appends.length > 0 ? null : [{ changes, sizesFor: () => null }];
   // One that failed may have left any part of itself, and everything after it anywhere.
@@ -51,6 +52,11 @@ export function placementsOf(history: FileHistory): Placement[] | null {
     changes: changes.flatMap((change) => (change.isAppend ? moved(change, offsets[appends.indexOf(change)]) : change)),
     sizesFor: (call) => sizesSeen(orders, call, offsets),
   }));
+}
+
+/** A store through a mapping lies within the file. */
+function mayResize({ kind, call }: Change): boolean {
+  return kind !== 'punch' && call.record.args['mapped'] !== true;
 }
 
 function fixedSize(changes: readonly Change[], initial: Uint8Array | null): Placement {

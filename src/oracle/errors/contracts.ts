@@ -11,6 +11,21 @@ export type Situation =
   | 'missing'
   /** Of rename: the directory that is to take the new name does not exist. */
   | 'target-missing'
+  /** Of link, and of a rename that may replace nothing: the new name is taken. */
+  | 'target-exists'
+  /** Of an exchange: nothing has the other name. */
+  | 'target-absent'
+  /** There is no such extended attribute, or there is one. */
+  | 'no-such-attribute'
+  | 'attribute-exists'
+  /** Beyond the last byte, or the last page, of the file. */
+  | 'past-end'
+  /** Neither a regular file nor a directory. */
+  | 'special-file'
+  /** Of what takes bytes from another file: that may not exist; may end before the range does; may be the same range. */
+  | 'source-missing'
+  | 'source-too-short'
+  | 'overlapping'
   /** Something on the way to the name is no directory. */
   | 'parent-is-file'
   | 'is-directory'
@@ -169,6 +184,62 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
   close: { ...CHANGING, EBADF: ['bad-handle'] },
   unlink: { ...CHANGING, ...BY_PATH, EISDIR: ['is-directory'], EPERM: ['is-directory'] },
   rmdir: { ...CHANGING, ...BY_PATH, ENOTDIR: ['parent-is-file', 'is-file'], ENOTEMPTY: ['has-entries'] },
+  link: {
+    ...CHANGING,
+    ...BY_PATH,
+    ENOENT: ['missing', 'target-missing'],
+    EEXIST: ['target-exists'],
+    EPERM: ['is-directory'],
+    EBADF: ['bad-handle'],
+  },
+  symlink: MAKING,
+  mknod: MAKING,
+  tmpfile: { ...CHANGING, ...BY_PATH, ENOTDIR: ['parent-is-file', 'is-file'] },
+  readdir: { ...TROUBLE, ...BY_PATH, ENOTDIR: ['parent-is-file', 'is-file'] },
+  chmod: { ...CHANGING, ...BY_PATH, EBADF: ['bad-handle'] },
+  chown: { ...CHANGING, ...BY_PATH, EBADF: ['bad-handle'] },
+  'set-xattr': {
+    ...CHANGING,
+    ...BY_PATH,
+    EBADF: ['bad-handle'],
+    EEXIST: ['attribute-exists'],
+    ENODATA: ['no-such-attribute'],
+    ENOSPC: ['may-be-full', 'attribute-exists', 'fault', 'aborted'],
+    EOPNOTSUPP: ['no-such-attribute'],
+    EPERM: ['special-file'],
+  },
+  'remove-xattr': {
+    ...CHANGING,
+    ...BY_PATH,
+    EBADF: ['bad-handle'],
+    ENODATA: ['no-such-attribute'],
+    EOPNOTSUPP: ['no-such-attribute'],
+    EPERM: ['special-file'],
+  },
+  punch: { ...CHANGING, ...BY_FILE, EIO: ['fault', 'aborted', 'corrupted'], EINVAL: ['empty-range'] },
+  zero: { ...CHANGING, ...BY_FILE, EIO: ['fault', 'aborted', 'corrupted'], EINVAL: ['empty-range'] },
+  reflink: {
+    ...CHANGING,
+    ...BY_FILE,
+    ENOENT: ['missing', 'source-missing'],
+    EINVAL: ['unaligned-range', 'source-too-short', 'overlapping'],
+  },
+  copy: {
+    ...CHANGING,
+    ...BY_FILE,
+    ENOENT: ['missing', 'source-missing'],
+    EIO: ['fault', 'aborted', 'corrupted'],
+    EINVAL: ['overlapping'],
+  },
+  dedupe: {
+    ...CHANGING,
+    ...BY_FILE,
+    ENOENT: ['missing', 'source-missing'],
+    EIO: ['fault', 'aborted', 'corrupted'],
+    EINVAL: ['unaligned-range', 'source-too-short', 'overlapping'],
+  },
+  msync: { ...CHANGING, ...BY_FILE, EINVAL: ['unaligned-range'], ENOMEM: ['past-end', 'fault', 'aborted'] },
+  seek: { ...TROUBLE, ...BY_FILE, ENXIO: ['past-end', 'fault', 'aborted'], EINVAL: ['negative-argument'] },
   rename: {
     ...CHANGING,
     ENOENT: ['missing', 'target-missing'],
@@ -185,6 +256,7 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
     EIO: ['fault', 'aborted', 'corrupted'],
     EINVAL: ['unaligned-direct', 'negative-argument', 'past-maximum'],
     EFBIG: ['past-maximum'],
+    EFAULT: ['past-end'],
   },
   fallocate: {
     ...CHANGING,
@@ -224,10 +296,25 @@ export const CONTRACTS: Readonly<Record<string, Contract>> = {
   mark: {},
 };
 
+/** What flags of a rename add. */
+export const RENAME_CONTRACTS: Readonly<Record<'exchange' | 'noReplace', Contract>> = {
+  exchange: { ENOENT: ['missing', 'target-missing', 'target-absent'] },
+  noReplace: { EEXIST: ['target-exists'] },
+};
+
 /** One line for reports: `the name is taken`. */
 export const SITUATION_TEXT: Readonly<Record<Situation, string>> = {
   exists: 'the name was taken',
   missing: 'the name did not exist',
+  'target-absent': 'nothing had the other name',
+  'target-exists': 'the new name was taken',
+  'no-such-attribute': 'there was no such attribute',
+  'attribute-exists': 'the attribute was there',
+  'past-end': 'it was past the end of the file',
+  'special-file': 'it was neither a file nor a directory',
+  'source-missing': 'the source did not exist',
+  'source-too-short': 'the source ended before the range',
+  overlapping: 'both ranges lay in one file and overlapped',
   'target-missing': 'the directory of the new name did not exist',
   'parent-is-file': 'something on the way was no directory',
   'is-directory': 'it was a directory',

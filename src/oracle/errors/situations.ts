@@ -60,6 +60,20 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
       return pathMayBe(call, evidence, ['file']);
     case 'target-missing':
       return targetMayBe(call, evidence, ['no-parent']);
+    case 'target-exists':
+      return targetMayBe(call, evidence, ['file', 'directory']);
+    case 'target-absent':
+      return targetMayBe(call, evidence, ['missing']);
+    case 'source-missing': {
+      const path = sourcePathOf(call);
+      return path !== null && meets(evidence.namespace.situationsOf(call, path).states, ['missing', 'no-parent']);
+    }
+    case 'overlapping':
+      return mayBeOneFile(call, evidence);
+    case 'attribute-exists':
+      return call.record.args['when'] === 'missing';
+    case 'past-end':
+      return call.kind !== 'write' || call.record.args['mapped'] === true;
     case 'target-is-directory':
       return targetMayBe(call, evidence, ['directory']);
     case 'target-is-file':
@@ -121,6 +135,10 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
     case 'device-needed':
     case 'none-running':
     case 'no-copy':
+    // Nor which attributes a file had, nor how long another file was just then.
+    case 'no-such-attribute':
+    case 'special-file':
+    case 'source-too-short':
       return true;
     case 'corrupted':
       return (
@@ -133,6 +151,23 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
     case 'aborted':
       return evidence.faults.aborted !== null;
   }
+}
+
+function sourcePathOf(call: Call): string | null {
+  const source = call.record.args['source'] as { readonly path?: string } | undefined;
+  return source?.path ?? null;
+}
+
+/** Source and target of a copy may be the same file, and its ranges have bytes in common. */
+function mayBeOneFile(call: Call, { calls, namespace }: Evidence): boolean {
+  const source = sourcePathOf(call);
+  const from = numberArgument(call, 'sourceOffset') ?? 0;
+  const to = numberArgument(call, 'offset') ?? 0;
+  const length = numberArgument(call, 'length') ?? 0;
+  if (from + length <= to || to + length <= from) return false;
+  if (source === null || call.path === null || calls.some(({ kind }) => kind === 'link')) return true;
+  const targets = namespace.situationsOf(call, call.path).identities;
+  return [...namespace.situationsOf(call, source).identities].some((identity) => targets.has(identity));
 }
 
 function pathMayBe(call: Call, { namespace }: Evidence, wanted: readonly PathState[]): boolean {

@@ -1,4 +1,4 @@
-import { type Call, nameOf, textArgument } from './calls.ts';
+import { type Call, nameOf, openerOf, textArgument } from './calls.ts';
 import { exploreOrders, type Orders, seenBy } from './orders.ts';
 
 /** A file or directory as such, whatever it is called. */
@@ -16,7 +16,7 @@ export type PathState = 'file' | 'directory' | 'missing' | 'no-parent' | 'parent
 /** The names that were there before the run: path to kind. Null: not known. */
 export type InitialNames = ReadonlyMap<string, 'file' | 'directory' | 'unknown'> | null;
 
-const MUTATIONS = new Set(['mkdir', 'create', 'unlink', 'rmdir', 'rename']);
+const MUTATIONS = new Set(['mkdir', 'create', 'unlink', 'rmdir', 'rename', 'link', 'symlink', 'mknod']);
 /** These errnos of a mutation say that nothing was changed. */
 const UNCHANGED = new Set([
   'EEXIST',
@@ -29,7 +29,13 @@ const UNCHANGED = new Set([
   'EBADF',
   'ENOSPC',
   'EPERM',
+  'EMLINK',
+  'EXDEV',
+  'ELOOP',
 ]);
+
+/** Symlinks and special files hold no bytes that anybody judges. */
+const MADE: Readonly<Record<string, Identity['kind']>> = { mkdir: 'directory', create: 'file', tmpfile: 'file' };
 
 const ROOT: Identity = { kind: 'directory', initialPath: '/', madeBy: null };
 
@@ -42,15 +48,27 @@ type Names = ReadonlyMap<string, Identity | null>;
  */
 export class Namespace {
   private readonly initial: InitialNames;
+  private readonly aliases: ReadonlyMap<string, string>;
   private readonly initialIdentities = new Map<string, Identity>();
   private readonly made = new Map<Call, Identity>();
+  private readonly calls: readonly Call[];
   private readonly mutations: readonly Call[];
   /** Null: too ambiguous. */
   private readonly orders: Orders<Call, Names> | null;
 
-  /** `aborted`: the engine's memory may show the half of a change that failed. */
-  constructor(calls: readonly Call[], initial: InitialNames, aborted = false) {
+  /**
+   * `aborted`: the engine's memory may show the half of a change that failed. `aliases`: to further names that a file
+   * had before the run, its first one.
+   */
+  constructor(
+    calls: readonly Call[],
+    initial: InitialNames,
+    aborted = false,
+    aliases: ReadonlyMap<string, string> = new Map(),
+  ) {
+    this.aliases = aliases;
     this.initial = initial;
+    this.calls = calls;
     this.mutations = calls.filter((call) => isMutation(call, aborted));
     this.orders =
       this.mutations.length === 0
@@ -105,11 +123,11 @@ export class Namespace {
     return this.orders === null || this.orders.configurations.length === 0 || this.movesDirectories();
   }
 
-  /** The identity that `call` made, if it is a create or mkdir that may have worked. */
+  /** The identity that `call` made, if it makes one and may have worked. */
   madeBy(call: Call): Identity {
     let identity = this.made.get(call);
     if (identity === undefined) {
-      identity = { kind: call.kind === 'mkdir' ? 'directory' : 'file', initialPath: null, madeBy: call };
+      identity = { kind: MADE[call.kind] ?? 'unknown', initialPath: null, madeBy: call };
       this.made.set(call, identity);
     }
     return identity;
@@ -119,7 +137,10 @@ export class Namespace {
   private movesDirectories(): boolean {
     if (this.directoryMoves === null) {
       this.directoryMoves = this.mutations.some(
-        (call) => call.kind === 'rename' && call.path !== null && this.mayBeDirectory(call.path),
+        (call) =>
+          call.kind === 'rename' &&
+          call.path !== null &&
+          (this.mayBeDirectory(call.path) || (isExchange(call) && this.mayBeDirectory(textArgument(call, 'to')!))),
       );
     }
     return this.directoryMoves;
@@ -143,12 +164,15 @@ export class Namespace {
 
   /** Null when the operation cannot succeed there. */
   private apply(names: Names, call: Call): Names | null {
+    if (call.kind === 'link') return this.applyLink(names, call);
     const path = call.path;
     if (path === null) return names;
     const state = this.stateOf(names, path);
     switch (call.kind) {
       case 'mkdir':
       case 'create':
+      case 'symlink':
+      case 'mknod':
         return state === 'missing' || state === 'unknown' ? withName(names, path, this.madeBy(call)) : null;
       case 'unlink':
         return state === 'file' || state === 'unknown' ? withName(names, path, null) : null;
@@ -156,17 +180,57 @@ export class Namespace {
         if (state === 'unknown') return withName(names, path, null);
         return state === 'directory' && this.childrenOf(names, path).length === 0 ? withName(names, path, null) : null;
       default:
-        return this.applyRename(names, path, textArgument(call, 'to') ?? path);
+        return isExchange(call)
+          ? this.applyExchange(names, path, textArgument(call, 'to') ?? path)
+          : this.applyRename(names, path, textArgument(call, 'to') ?? path, call.record.args['noReplace'] === true);
     }
   }
 
-  private applyRename(names: Names, from: string, to: string): Names | null {
+  private applyLink(names: Names, call: Call): Names | null {
+    const to = textArgument(call, 'to');
+    if (to === null) return names;
+    const source = call.path === null ? this.heldBy(call) : this.lookup(names, call.path);
+    if (source === null || source.kind === 'directory') return null;
+    const state = this.stateOf(names, to);
+    return state === 'missing' || state === 'unknown' ? withName(names, to, source) : null;
+  }
+
+  /** What the handle of a call leads to, as far as its opener tells. */
+  private heldBy(call: Call): Identity {
+    const opener = openerOf(call, this.calls);
+    return opener?.kind === 'tmpfile' || opener?.kind === 'create' ? this.madeBy(opener) : this.madeBy(call);
+  }
+
+  private applyExchange(names: Names, a: string, b: string): Names | null {
+    const first = this.lookup(names, a);
+    const second = this.lookup(names, b);
+    if (first === null || second === null || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)) return null;
+    const after = new Map(names);
+    const moves: [string, Identity | null][] = [];
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      for (const child of this.childrenOf(names, from)) {
+        moves.push([to + child.slice(from.length), this.lookup(names, child)]);
+        after.set(child, null);
+      }
+    }
+    for (const [path, identity] of moves) after.set(path, identity);
+    after.set(a, second);
+    after.set(b, first);
+    return after;
+  }
+
+  private applyRename(names: Names, from: string, to: string, mustBeFree: boolean): Names | null {
     const moved = this.lookup(names, from);
     if (moved === null) return null;
+    if (mustBeFree && this.lookup(names, to) !== null) return null;
     const target = this.stateOf(names, to);
     if (target === 'no-parent' || target === 'parent-is-file' || to.startsWith(`${from}/`)) return null;
-    if (from === to) return names;
     const replaced = this.lookup(names, to);
+    // Two names of one file: nothing is to be done.
+    if (from === to || replaced === moved) return names;
     if (replaced !== null && replaced.kind !== 'unknown' && moved.kind !== 'unknown') {
       if (replaced.kind !== moved.kind) return null;
       if (replaced.kind === 'directory' && this.childrenOf(names, to).length > 0) return null;
@@ -206,7 +270,8 @@ export class Namespace {
     return kind === undefined ? null : this.initialIdentity(path, kind);
   }
 
-  private initialIdentity(path: string, kind: Identity['kind']): Identity {
+  private initialIdentity(name: string, kind: Identity['kind']): Identity {
+    const path = this.aliases.get(name) ?? name;
     let identity = this.initialIdentities.get(path);
     if (identity === undefined) {
       identity = { kind, initialPath: path, madeBy: null };
@@ -243,10 +308,14 @@ export function showIdentity(identity: Identity): string {
 }
 
 function isMutation(call: Call, aborted: boolean): boolean {
-  if (!MUTATIONS.has(call.kind) || call.path === null) return false;
+  if (!MUTATIONS.has(call.kind) || (call.path === null && call.kind !== 'link')) return false;
   const result = call.record.result;
   if (result === null || result.error === null) return true;
   return !UNCHANGED.has(result.error) || (aborted && result.error === 'ENOSPC');
+}
+
+function isExchange(call: Call): boolean {
+  return call.record.args['exchange'] === true;
 }
 
 function withName(names: Names, path: string, identity: Identity | null): Names {

@@ -1,7 +1,8 @@
 import type { DiskImage } from '../../record/image.ts';
-import { runCommand } from './command.ts';
+import { type CommandResult, runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
-import { attachLoops, loopsMissing, scanDevices } from './loop-devices.ts';
+import { attachLoops, loopsMissing } from './loop-devices.ts';
+import { runWithOwnDevices } from './own-device-view.ts';
 import { withOwnIdentity } from './own-identity.ts';
 import { type JudgeReport, notJudged } from './report.ts';
 
@@ -41,17 +42,31 @@ export async function btrfsCheck(
   }
 }
 
-/** Checks one image file or block device that lies on the host; on several devices, the others must be scanned. */
+const CHECK = ['check', '--readonly', '--check-data-csum'];
+
+/** Checks one image file or block device that lies on the host. */
 export async function checkPath(path: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<JudgeReport> {
-  const result = await runCommand('btrfs', ['check', '--readonly', '--check-data-csum', path], { timeoutMs });
+  return judgeResult(await runCommand('btrfs', [...CHECK, path], { timeoutMs }));
+}
+
+/** Checks the file system on block devices of the host, through the superblock of one of them. */
+export async function checkDevices(
+  devices: readonly string[],
+  newest: number,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+): Promise<JudgeReport> {
+  return judgeResult(await runWithOwnDevices(devices, 'btrfs', [...CHECK, devices[newest]!], { timeoutMs }));
+}
+
+function judgeResult(result: CommandResult): JudgeReport {
   if (result.kind === 'not-found') return notJudged(JUDGE, 'btrfs-progs is not installed');
   if (result.kind === 'broken') return notJudged(JUDGE, result.why, result.output);
   return judgeOutput(result.exitCode, result.output);
 }
 
 /**
- * For members, the tool looks at every block device of the host, those too that others attach and detach meanwhile. A
- * member that it cannot read it misses in other words.
+ * Where no view of its own can be had, the tool looks for members at every block device of the host, those too that
+ * others attach and detach meanwhile. A member that it cannot read it misses in other words.
  */
 const ELSEWHERE = /^ERROR: cannot scan \/dev\//;
 
@@ -80,8 +95,7 @@ async function checkSeveral(paths: readonly string[], newest: number, timeoutMs:
   const loops = await attachLoops(paths);
   if ('failed' in loops) return notJudged(JUDGE, loops.failed);
   try {
-    const problem = await scanDevices(loops.devices);
-    return problem === null ? await checkPath(loops.devices[newest]!, timeoutMs) : notJudged(JUDGE, problem);
+    return await checkDevices(loops.devices, newest, timeoutMs);
   } finally {
     await loops.detach();
   }

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DiskImage } from '../../record/image.ts';
-import { btrfsCheck, judgeOutput } from './btrfs-check.ts';
+import { btrfsCheck, checkDevices, judgeOutput } from './btrfs-check.ts';
 import { runCommand } from './command.ts';
 import { writeImageFiles } from './image-files.ts';
 import { kernelMount } from './kernel-mount.ts';
 import { attachLoops, loopsMissing } from './loop-devices.ts';
+import { runWithOwnDevices } from './own-device-view.ts';
 
 const MIB = 1024 * 1024;
 const isThere = async (program: string) =>
@@ -215,5 +216,29 @@ describe('several devices', () => {
   test.skipIf(!canMount)('are checked and mounted together', async () => {
     expect(await btrfsCheck(images)).toMatchObject({ verdict: 'clean' });
     expect(await kernelMount(images)).toMatchObject({ verdict: 'clean' });
+  });
+
+  // Copies under one id and a grown device of the same number: whoever sees them too finds sizes that contradict.
+  test.skipIf(!canMount)('are judged without a look at what else the host has', async () => {
+    const grown = { ...images[1]!, size: images[1]!.size + 64 * MIB };
+    const files = await writeImageFiles([...images, images[0]!, grown]);
+    const loops = await attachLoops(files.paths);
+    if ('failed' in loops) throw new Error(loops.failed);
+    try {
+      const own = loops.devices.slice(0, 2);
+      const seen = await runWithOwnDevices(own, 'find', ['/dev', '-type', 'b'], { timeoutMs: 20_000 });
+      expect(seen).toMatchObject({ kind: 'ended', exitCode: 0 });
+      expect(seen.kind === 'ended' ? seen.output.split('\n').sort() : []).toEqual([...own].sort());
+      expect(await checkDevices(own, 0)).toMatchObject({ verdict: 'clean', reason: 'no complaint' });
+    } finally {
+      await loops.detach();
+      await files.remove();
+    }
+  });
+
+  test.skipIf(!canMount)('need a program that is there', async () => {
+    expect(await runWithOwnDevices([], 'no-such-program-anywhere', [], { timeoutMs: 20_000 })).toEqual({
+      kind: 'not-found',
+    });
   });
 });

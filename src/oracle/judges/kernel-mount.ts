@@ -3,7 +3,7 @@ import { mkdtemp, open, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiskImage } from '../../record/image.ts';
-import { checkPath, newestOf, withSuperblock } from './btrfs-check.ts';
+import { checkDevices, newestOf, withSuperblock } from './btrfs-check.ts';
 import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, firstLine, type LoopDevices, loopsMissing, scanDevices } from './loop-devices.ts';
@@ -100,8 +100,7 @@ async function judgeAttached(
   if (refused !== null) return refused;
   if (findings.faults.length > 0) return faulty(findings.faults, await kernelLog(loops.devices));
 
-  if (loops.devices.length > 1) await scanDevices(loops.devices);
-  const check = await checkPath(loops.devices[newest]!);
+  const check = await checkDevices(loops.devices, newest);
   if (check.verdict === 'faulty')
     return faulty([`btrfs check after the kernel's write: ${check.reason}`], check.output);
   if (check.verdict === 'not-judged') findings.notes.push(check.reason);

@@ -227,7 +227,7 @@ export class ImageReader implements ImageContents {
     if (this.#entries !== null) return this.#entries;
     const entries: ImageEntry[] = [];
     for (const [path, stat] of this.#pathMap()) {
-      if (path !== '/') entries.push({ path, kind: kindOf(stat.mode) });
+      if (path !== '/') entries.push({ path, kind: kindOf(stat.mode), file: `${stat.tree}:${stat.inode}` });
     }
     this.#entries = entries;
     return entries;

@@ -1,11 +1,24 @@
 import { FsError } from '../fs/errors.ts';
 import type { MountedFilesystem } from '../fs/filesystem.ts';
-import { type FileTarget, type Handle, readdir, rmdir } from '../fs/syscalls.ts';
+import {
+  chmod,
+  chown,
+  copyRange,
+  dedupe,
+  type FileTarget,
+  type Handle,
+  link,
+  mknod,
+  readdir,
+  reflink,
+  rmdir,
+  symlink,
+} from '../fs/syscalls.ts';
 import type { OperationValue } from '../record/run-record.ts';
 import type { Task } from '../task/task.ts';
-import type { FileChangeOperation, FileReference } from '../workload/model.ts';
+import type { FileChangeOperation, FileReference, ShareOperation } from '../workload/model.ts';
 
-/** What an operation of a list needs of the handles of its task. */
+/** The handles of the task whose operation it is. */
 export interface Handles {
   target(file: FileReference): FileTarget;
   remember(name: string, handle: Handle): void;
@@ -15,7 +28,7 @@ export interface Handles {
 export function* changeFile(
   fs: MountedFilesystem,
   operation: FileChangeOperation,
-  _handles: Handles,
+  handles: Handles,
 ): Task<OperationValue> {
   switch (operation.kind) {
     case 'rmdir':
@@ -23,7 +36,42 @@ export function* changeFile(
       return null;
     case 'readdir':
       return (yield* readdir(fs, operation.path)).length;
+    case 'link':
+      yield* link(fs, handles.target(operation.file), operation.to);
+      return null;
+    case 'symlink':
+      yield* symlink(fs, operation.target, operation.path);
+      return null;
+    case 'mknod':
+      yield* mknod(fs, operation.path, { kind: operation.node });
+      return null;
+    case 'chmod':
+      yield* chmod(fs, handles.target(operation.file), operation.mode);
+      return null;
+    case 'chown':
+      yield* chown(fs, handles.target(operation.file), operation.uid, operation.gid);
+      return null;
+    case 'reflink':
+    case 'copy':
+    case 'dedupe':
+      return yield* shareBytes(fs, operation, handles.target(operation.source), handles.target(operation.file));
     default:
       throw new FsError('EOPNOTSUPP', operation.kind);
   }
+}
+
+/** How many bytes were copied, or found equal; null of a reflink, which takes all or nothing. */
+function* shareBytes(
+  fs: MountedFilesystem,
+  { kind, sourceOffset, offset, length }: ShareOperation,
+  source: FileTarget,
+  target: FileTarget,
+): Task<OperationValue> {
+  if (kind === 'copy') return yield* copyRange(fs, source, sourceOffset, target, offset, length);
+  if (kind === 'dedupe') {
+    const shared = yield* dedupe(fs, source, sourceOffset, length, target, offset);
+    return shared === 'differs' ? 0 : shared;
+  }
+  yield* reflink(fs, source, target, { sourceOffset, length, targetOffset: offset });
+  return null;
 }

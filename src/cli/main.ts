@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { fsquakeVersion } from '../campaign/host/package-root.ts';
 import { checkCommand } from './check-command.ts';
+import { dumpCommand } from './dump-command.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { listCommand } from './list-command.ts';
 import { replayCommand } from './replay-command.ts';
@@ -61,7 +62,7 @@ function makeProgram(end: (code: number) => void): Command {
     .addHelpText('after', HELP_TAIL)
     .enablePositionalOptions(false)
     .exitOverride();
-  for (const command of [runCommand(end), replayCommand(end), listCommand(), checkCommand(end)]) {
+  for (const command of [runCommand(end), replayCommand(end), listCommand(), checkCommand(end), dumpCommand(end)]) {
     command.copyInheritedSettings(program);
     program.addCommand(command);
   }

@@ -9,6 +9,7 @@ export * from './syscalls/durability.ts';
 export * from './syscalls/handles.ts';
 export * from './syscalls/names.ts';
 export * from './syscalls/ranges.ts';
+export * from './syscalls/sharing.ts';
 export type { FileTarget, Handle, Path } from './syscalls/target.ts';
 
 /** What an operation is called in workloads, and what it does. */

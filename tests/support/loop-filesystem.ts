@@ -24,7 +24,7 @@ export function whyNoLoopFilesystem(): string | null {
 }
 
 /** Around every script: `$1` … are the loop devices, `$dir` the place to mount; whatever happens, all is put away. */
-const FRAME = `
+export const LOOP_FRAME = `
 set -e
 loops=
 dir=$(mktemp -d)
@@ -53,7 +53,7 @@ export function imagesByLinux(sizes: readonly number[], script: string): BlockTa
       return path;
     });
     const env = { ...process.env, IMAGES: paths.join(' '), LC_ALL: 'C' };
-    execFileSync('sh', ['-c', FRAME + script], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('sh', ['-c', LOOP_FRAME + script], { env, stdio: ['ignore', 'ignore', 'pipe'] });
     return paths.map(readWhole);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { type RandomStream, randomStream } from '../../src/base/random.ts';
 import { POINTS } from '../../src/fs/points.ts';
 import { DeviceGenerator } from './generate-devices.ts';
+import { RangeGenerator } from './generate-ranges.ts';
 
 /** A workload in the form of its YAML file, so that what failed can be shown, cut down and run by anybody. */
 export interface WorkloadForm {
@@ -15,10 +16,12 @@ export type OperationForm = string | Record<string, unknown>;
 const KIB = 1024;
 const SECTOR = 4 * KIB;
 const FILES = ['/a', '/b', '/d/a', '/d/c'];
+/** Names are certain enough to be refused as mistakes unless such ends are said to be right; faults add their own. */
+const NAME_ENDS = 'ok ENOENT EEXIST ENOTDIR EISDIR ENOTEMPTY EINVAL EIO ENOSPC EROFS EBADF'.split(' ');
 const TASK_NAMES = ['t', 'u', 'v', 'w'];
 
-/** What workloads are about: files alone, or devices and administrators too. */
-export type Scope = 'files' | 'devices';
+/** What workloads are about: writes to files alone, all that can be done to files, or devices and administrators too. */
+export type Scope = 'files' | 'ranges' | 'devices';
 
 /** The workload with this seed; now and then one that the checker refuses. */
 export function generateWorkload(seed: string, scope: Scope): WorkloadForm {
@@ -39,10 +42,12 @@ class Generator {
   private handleCount = 0;
 
   private readonly devices: DeviceGenerator | null;
+  private readonly ranges: RangeGenerator | null;
 
   constructor(random: RandomStream, scope: Scope) {
     this.random = random;
     this.devices = scope === 'devices' ? new DeviceGenerator(random) : null;
+    this.ranges = scope === 'ranges' ? new RangeGenerator(random) : null;
   }
 
   workload(): WorkloadForm {
@@ -91,6 +96,7 @@ class Generator {
     if (this.isTight) form['block-groups'] = { data: '1M' };
     if (nodeSize === '64K' || nodeSize === '32K') form['devices'] = ['32M'];
     if (this.random.chance(1, 12)) form['devices'] = ['16M', '16M'];
+    if (this.ranges !== null) form['mount'] = this.ranges.mount();
     return form;
   }
 
@@ -113,6 +119,7 @@ class Generator {
       for (let index = 0; index < count; index++) operations.push({ create: `/d/filler-with-a-longer-name-${index}` });
     }
     if (this.devices !== null) operations.push(...this.chunkFillers(), ...this.devices.setup(this.files));
+    if (this.ranges !== null) operations.push(...this.ranges.setup(this.files));
     if (this.random.chance(1, 3)) operations.push('remount');
     return operations;
   }
@@ -137,9 +144,14 @@ class Generator {
     this.handles = [];
     const operations: OperationForm[] = [];
     const count = 1 + this.random.below(7);
-    for (let index = 0; index < count; index++) operations.push(this.operation());
+    for (let index = 0; index < count; index++) operations.push(...this.operations());
     for (const { name } of this.handles) operations.push({ close: `$${name}` });
     return { repeat: this.random.chance(1, 4) ? 2 + this.random.below(2) : 1, do: operations };
+  }
+
+  private operations(): OperationForm[] {
+    if (this.ranges === null || this.random.chance(1, 2)) return [this.operation()];
+    return this.ranges.operation(this.files, this.target().file, NAME_ENDS);
   }
 
   private operation(): OperationForm {
@@ -157,9 +169,7 @@ class Generator {
       const [handle] = this.handles.splice(this.random.below(this.handles.length), 1);
       return { close: `$${handle!.name}` };
     }
-    const allowed = ['ok', 'ENOENT', 'EEXIST', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'EINVAL'];
-    // Names are certain enough to be refused as mistakes unless such ends are said to be right; faults add their own.
-    const expect = [...allowed, 'EIO', 'ENOSPC', 'EROFS', 'EBADF'];
+    const expect = NAME_ENDS;
     if (roll < 87) return { create: this.name(), expect };
     if (roll < 91) return { unlink: this.name(), expect };
     if (roll < 97) return { rename: { from: this.name(), to: this.name() }, expect };

@@ -64,10 +64,10 @@ for (const [reason, count] of notJudged) console.log(`not judged ${count} times:
 console.log(JSON.stringify({ ...counts, kinds: Object.fromEntries(kinds) }));
 process.exit(counts.failures > 0 ? 1 : 0);
 
-/** Three of four workloads are about devices, unless `--scope files` or `--scope devices` says otherwise. */
+/** Half of all workloads are about devices, unless `--scope` names one: files, ranges or devices. */
 function scopeOf(index: number): Scope {
-  if (values.scope === 'files' || values.scope === 'devices') return values.scope;
-  return index % 4 === 0 ? 'files' : 'devices';
+  if (values.scope === 'files' || values.scope === 'ranges' || values.scope === 'devices') return values.scope;
+  return index % 2 === 0 ? 'devices' : index % 4 === 1 ? 'ranges' : 'files';
 }
 
 async function judgeImages(form: WorkloadForm, seed: string, images: ReturnType<typeof tryWorkload>['images']) {

@@ -78,6 +78,22 @@ export function openImageFile(path: string): DiskImage {
   return image;
 }
 
+/** Opens all of them. Throws `NoImage`, which names every file that cannot be an image. */
+export function openImageFiles(paths: readonly string[]): DiskImage[] {
+  const problems: string[] = [];
+  const images = paths.flatMap((path) => {
+    try {
+      return [openImageFile(path)];
+    } catch (error) {
+      if (!(error instanceof NoImage)) throw error;
+      problems.push(error.message);
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new NoImage(problems.join('\n'));
+  return images;
+}
+
 function openRaw(path: string): DiskImage {
   try {
     const descriptor = openSync(path, 'r');

@@ -1,4 +1,4 @@
-import { SECTOR_SIZE } from '../../base/units.ts';
+import { alignDown, alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
@@ -10,6 +10,7 @@ import { getExtentMap, putExtentMap } from './extent-map-access.ts';
 import { readInlineData } from './file-extent-items.ts';
 import { checkWriteEnd, zerosUpTo } from './file-limits.ts';
 import type { Files } from './files.ts';
+import { needsHoleItems, plugHoles } from './hole-items.ts';
 import type { Inode } from './inode.ts';
 import { COMPLETION, waitForOrderedExtent } from './ordered-completion.ts';
 import { PAGE_SIZE, type Page } from './page-cache.ts';
@@ -59,7 +60,7 @@ function* fillPage(files: Files, inode: Inode, index: number): Task<Page> {
 }
 
 /** Reads a page that is not there into the cache; its range is locked. Beyond the end of the file it is zero. */
-function* readPage(files: Files, inode: Inode, index: number): Task<Page> {
+export function* readPage(files: Files, inode: Inode, index: number): Task<Page> {
   yield* files.world.point('page-read', inode.mapsId);
   const start = index * PAGE_SIZE;
   const bytes = new Uint8Array(PAGE_SIZE);
@@ -101,8 +102,7 @@ export function* bufferedWrite(files: Files, inode: Inode, offset: number | null
     if (bytes.length === 0) return 0;
     const end = start + bytes.length;
     checkWriteEnd(inode, end);
-    // The old last page is zero beyond the old end, or becomes so now.
-    if (start > inode.size) yield* zeroToPageEnd(files, inode, inode.size);
+    if (start > inode.size) yield* expandFile(files, inode, alignDown(start, PAGE_SIZE));
     const written = yield* writePages(files, inode, start, bytes);
     inode.touchTimes(true);
     if (inode.pages.dirtyCount * PAGE_SIZE > DIRTY_BYTES_MAX) spawnWriteback(files, inode);
@@ -116,7 +116,8 @@ function spawnWriteback(files: Files, inode: Inode): void {
   files.world.spawn(`writeback ${inode.number}`, writeBackFile(files, files.inodes.hold(inode)));
 }
 
-function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
+/** As `bufferedWrite` for a caller who holds the inode's lock, without times and limits. */
+export function* writePages(files: Files, inode: Inode, start: number, bytes: Uint8Array): Task<number> {
   const end = start + bytes.length;
   let at = start;
   while (at < end) {
@@ -159,7 +160,7 @@ function* writePage(files: Files, inode: Inode, index: number, at: number, bytes
 }
 
 /** Promises space for a page. False: there is none, but the page might not need any. Throws ENOSPC. */
-function* promisePage(files: Files, inode: Inode): Task<boolean> {
+export function* promisePage(files: Files, inode: Inode): Task<boolean> {
   try {
     yield* promiseDataSpace(files, inode, PAGE_SIZE);
     return true;
@@ -171,40 +172,53 @@ function* promisePage(files: Files, inode: Inode): Task<boolean> {
 }
 
 /** Throws ENOSPC unless the page, which is locked, can be written in place. */
-function* checkNeedsNoSpace(files: Files, inode: Inode, index: number): Task<void> {
+export function* checkNeedsNoSpace(files: Files, inode: Inode, index: number): Task<void> {
   const start = index * PAGE_SIZE;
   if (yield* mayBeWrittenInPlace(files, inode, start, start + PAGE_SIZE)) return;
   throw new FsError('ENOSPC', `no space for the page at ${start} of inode ${inode.number}`);
 }
 
 /**
- * Zeroes the rest of the page that holds `offset`, as a truncate or a write beyond the end of the file must: the file
- * may grow over it later. A cached page cannot be trusted to be zero on disk, so it is written in any case, unless the
- * file has a hole there, or space without data. Nothing to do at a page's edge. The caller holds the inode's lock.
+ * Zeroes [start, end), which lie in one page, as a punched hole, a zeroed range and a file that grows past its last page
+ * must. The page is written in any case, as in Linux: a cached page cannot be trusted to be zero on disk, and a hole or
+ * preallocated space gets a block of zeroes. The caller holds the inode's lock. Throws ENOSPC, EIO.
  */
-export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task<void> {
-  const within = offset % PAGE_SIZE;
-  if (within === 0) return;
-  const index = Math.floor(offset / PAGE_SIZE);
+export function* zeroWithinPage(files: Files, inode: Inode, start: number, end: number): Task<void> {
+  const index = Math.floor(start / PAGE_SIZE);
   const hasPromise = yield* promisePage(files, inode);
   let isPromiseUsed = false;
   let held: Held | null = null;
   try {
     held = yield* lockPages(inode, index, index + 1);
     let page = inode.pages.find(index);
-    if (page?.isDirty !== true) {
-      const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
-      const isZero = map.isHole || map.isPrealloc;
-      putExtentMap(inode, map);
-      if (isZero) return;
-      if (!hasPromise) yield* checkNeedsNoSpace(files, inode, index);
-      page ??= yield* readPage(files, inode, index);
-    }
+    if (!hasPromise && page?.isDirty !== true) yield* checkNeedsNoSpace(files, inode, index);
+    page ??= yield* readPage(files, inode, index);
     inode.pages.touchBytes();
-    page.bytes.fill(0, within);
+    page.bytes.fill(0, start - index * PAGE_SIZE, end - index * PAGE_SIZE);
     isPromiseUsed = inode.pages.markDirty(page, hasPromise);
   } finally {
     if (hasPromise && !isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);
     held?.release();
+  }
+}
+
+/** Zeroes the rest of the page that holds `offset`; nothing to do at a page's edge. */
+export function* zeroToPageEnd(files: Files, inode: Inode, offset: number): Task<void> {
+  if (offset % PAGE_SIZE !== 0) yield* zeroWithinPage(files, inode, offset, alignUp(offset, PAGE_SIZE));
+}
+
+/**
+ * What lies between the old end of the file and `end`, at a page's edge, is zero from now on and stays so when the size
+ * moves, which is the caller's to do. He holds the inode's lock. Throws ENOSPC, EIO.
+ */
+export function* expandFile(files: Files, inode: Inode, end: number): Task<void> {
+  yield* zeroToPageEnd(files, inode, inode.size);
+  const start = alignUp(inode.size, PAGE_SIZE);
+  if (start >= end || !needsHoleItems(files.fs)) return;
+  const range = yield* inode.ranges.acquire(start, end - start, 'exclusive');
+  try {
+    yield* plugHoles(files, inode, start, end);
+  } finally {
+    range.release();
   }
 }

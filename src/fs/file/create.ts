@@ -1,19 +1,8 @@
-import { viewOf } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { dirTypeOfMode } from '../format/directory.ts';
-import {
-  INODE_FLAG,
-  INODE_ITEM_SIZE,
-  INODE_TIME_AT,
-  MODE_TYPE,
-  setInodeFlags,
-  setInodeGeneration,
-  setInodeMode,
-  setInodeNlink,
-} from '../format/inode.ts';
+import { MODE_TYPE } from '../format/inode.ts';
 import { KEY_TYPE } from '../format/key.ts';
-import { writeNanoseconds } from '../format/timestamp.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
@@ -21,55 +10,86 @@ import { addName, checkNameFits, findName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
 import { findFirstFreeNumber, writeInodeItem } from './inode-items.ts';
-import { checkAlive, getTarget, walkToPlace } from './namespace.ts';
+import { checkAlive, getTarget, placeOf } from './namespace.ts';
+import { type NewNode, newInodeItem } from './new-inode-item.ts';
 import type { ParsedPath } from './path.ts';
+import { followLink, type PathWalk, startWalk, stopWalk } from './path-walk.ts';
+import { insertSymlinkTarget } from './symlink.ts';
 
-export const NEW_FILE_MODE = MODE_TYPE.REGULAR | 0o644;
-export const NEW_DIRECTORY_MODE = MODE_TYPE.DIRECTORY | 0o755;
-/** Inode flags of a file whose data is overwritten in place and has no checksums, as of an empty one after `chattr +C`. */
-export const NODATACOW_FLAGS = INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM;
-
-/** What is made, and what it is made for. */
 const CREATION = { items: 6 } as const;
 
+/** How the way to a new name answers what is there already, as the call of Linux that it stands for. */
+export interface NewName {
+  /** What is there already is returned as it is, also behind a symbolic link, as `open` with O_CREAT. */
+  readonly mayExist?: boolean;
+  /** For a new name with a slash at its end that is to be no directory: `open` says EISDIR, all others ENOENT. */
+  readonly slashError?: 'EISDIR' | 'ENOENT';
+}
+
 /**
- * Makes a file or directory where there is nothing yet, and holds it for the caller; with `mayExist`, what is there
- * already, as it is. `flags`: inode flags of a new one. Throws EEXIST, ENOENT, ENOTDIR, EISDIR, ENAMETOOLONG, EOVERFLOW, ENOSPC, EROFS.
+ * Makes a node where there is nothing yet, and holds it for the caller; with `mayExist`, what is there already, as it is.
+ * Throws EEXIST, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EOVERFLOW, ENOSPC, EROFS.
  */
-export function* makeNode(files: Files, path: ParsedPath, mode: number, mayExist: boolean, flags = 0): Task<Inode> {
-  const place = yield* walkToPlace(files, path);
-  const { directory, name } = place;
+export function* makeNode(files: Files, path: ParsedPath, node: NewNode, how: NewName = {}): Task<Inode> {
+  const walking = yield* startWalk(files, path);
+  try {
+    for (;;) {
+      const made = yield* makeAtPlace(files, path, walking, node, how);
+      if (made !== 'followed') return made;
+    }
+  } finally {
+    stopWalk(walking);
+  }
+}
+
+function* makeAtPlace(
+  files: Files,
+  path: ParsedPath,
+  walking: PathWalk,
+  node: NewNode,
+  { mayExist = false, slashError = 'EISDIR' }: NewName,
+): Task<Inode | 'followed'> {
+  const { directory, name } = yield* placeOf(walking);
   try {
     if (name === null) throw new FsError(mayExist ? 'EISDIR' : 'EEXIST', `${path.text} is a directory that exists`);
-    const isDirectory = (mode & MODE_TYPE.MASK) === MODE_TYPE.DIRECTORY;
-    if (path.wantsDirectory && !isDirectory) throw new FsError('EISDIR', `${path.text} names a directory`);
+    const mustBeDirectory = walking.wantsDirectory && (node.mode & MODE_TYPE.MASK) !== MODE_TYPE.DIRECTORY;
+    if (mustBeDirectory && slashError === 'EISDIR') throw new FsError('EISDIR', `${path.text} names a directory`);
     const lock = yield* directory.lock.acquire('exclusive');
+    let existing: Inode;
     try {
-      const existing = yield* findName(files, directory, name);
-      if (existing !== null && !mayExist) throw new FsError('EEXIST', `${path.text} exists`);
-      if (existing !== null) return yield* getTarget(files, directory, existing);
-      checkAlive(directory, path);
-      yield* checkNameFits(files, directory, name);
-      return yield* insertNode(files, directory, name, mode, flags);
+      const entry = yield* findName(files, directory, name);
+      if (entry !== null && !mayExist) throw new FsError('EEXIST', `${path.text} exists`);
+      if (entry === null) {
+        if (mustBeDirectory) throw new FsError('ENOENT', `${path.text} does not exist`);
+        checkAlive(directory, path);
+        yield* checkNameFits(files, directory, name);
+        return yield* insertNode(files, directory, name, node);
+      }
+      existing = yield* getTarget(files, directory, entry);
     } finally {
       lock.release();
     }
+    if (!existing.isSymlink) return existing;
+    walking.pending.pop();
+    yield* followLink(walking, existing);
+    return 'followed';
   } finally {
     files.inodes.put(directory);
   }
 }
 
-function* insertNode(files: Files, directory: Inode, name: Uint8Array, mode: number, flags: number): Task<Inode> {
+function* insertNode(files: Files, directory: Inode, name: Uint8Array, node: NewNode): Task<Inode> {
   const { tree } = directory;
   if (!files.inodes.knowsFreeNumbers(tree)) yield* findFirstFreeNumber(files, tree);
   const handle = yield* startTransaction(files.fs, CREATION);
   try {
     const number = files.inodes.takeNumber(tree);
-    const item = newInodeItem(files, handle, mode, flags);
+    const item = newInodeItem(node, directory, handle.generation, files.world.now());
     const inode = new Inode(files.world, tree, number, item, files.rules);
     const cursor = yield* openForChange(handle, tree);
     try {
       yield* insertItems(cursor, handle, directory, name, inode);
+      if (node.target !== undefined) yield* insertSymlinkTarget(cursor, handle, inode, node.target);
     } finally {
       cursor.release();
     }
@@ -96,16 +116,4 @@ function* insertItems(
   yield* addName(cursor, handle, directory, name, inode.number, dirTypeOfMode(inode.mode));
   directory.touchTimes(true);
   yield* writeInodeItem(cursor, handle, directory);
-}
-
-function newInodeItem(files: Files, handle: TransactionHandle, mode: number, flags: number): Uint8Array {
-  const item = new Uint8Array(INODE_ITEM_SIZE);
-  const view = viewOf(item);
-  const now = files.world.now();
-  setInodeGeneration(view, 0, handle.generation);
-  setInodeNlink(view, 0, 1);
-  setInodeMode(view, 0, mode);
-  setInodeFlags(view, 0, flags);
-  for (const at of Object.values(INODE_TIME_AT)) writeNanoseconds(view, at, now);
-  return item;
 }

@@ -5,6 +5,7 @@ import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
 import { hasMetadataRoom } from '../transaction/handle.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
+import { expandFile } from './buffered-io.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
 import { type CountedReservation, placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { promiseDataSpace } from './data-promise.ts';
@@ -143,6 +144,8 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
     if (bytes.length === 0) return 0;
     const end = start + bytes.length;
     checkWriteEnd(inode, end);
+    // The old last page becomes part of the middle: an inline extent must be the whole file.
+    if (start > inode.size) yield* expandFile(files, inode, start);
     const mayBeInPlace = inode.mayWriteInPlace;
     if (end <= inode.size) {
       inode.directIo.add(1);

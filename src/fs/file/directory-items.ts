@@ -10,7 +10,6 @@ import {
   findDirEntry,
   nameHash,
 } from '../format/directory.ts';
-import { decodeInodeRefs, encodeInodeRefs } from '../format/inode.ts';
 import { KEY_TYPE, type Key } from '../format/key.ts';
 import { ITEM_SIZE, leafCapacity } from '../format/tree-block.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
@@ -18,6 +17,7 @@ import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { type Cursor, searchTree, visitItems } from '../tree/cursor.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
+import { addReference, appendAt, removeReference } from './inode-references.ts';
 import { checkNameLength, showName } from './path.ts';
 
 /** The root directory of a subvolume. */
@@ -108,7 +108,7 @@ export function* checkNameFits(files: Files, directory: Inode, name: Uint8Array)
   const cursor = yield* searchTree(files.fs, directory.tree, key);
   const size = cursor.found ? cursor.dataSize : 0;
   cursor.release();
-  if (size + dirEntrySize(name.length) + ITEM_SIZE > leafCapacity(files.fs.nodeSize)) {
+  if (size + dirEntrySize(name.length) + 2 * ITEM_SIZE > leafCapacity(files.fs.nodeSize)) {
     throw new FsError('EOVERFLOW', `${showName(name)}: too many names of this directory have the same hash`);
   }
 }
@@ -129,33 +129,19 @@ export function* addName(
   const location: Key = { objectid: inode, type: KEY_TYPE.INODE_ITEM, offset: 0 };
   const entry: DirEntry = { location, transid: handle.generation, type, name, data: NO_DATA };
   const bytes = encodeDirEntries([entry]);
-  yield* appendToItem(cursor, directory.number, KEY_TYPE.DIR_ITEM, nameHash(name), bytes);
-  yield* appendToItem(cursor, directory.number, KEY_TYPE.DIR_INDEX, index, bytes);
-  yield* appendToItem(cursor, inode, KEY_TYPE.INODE_REF, directory.number, encodeInodeRefs([{ index, name }]));
+  const hash = nameHash(name);
+  yield* cursor.seek(directory.number, KEY_TYPE.DIR_ITEM, hash);
+  appendAt(cursor, directory.number, KEY_TYPE.DIR_ITEM, hash, bytes);
+  yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, index);
+  appendAt(cursor, directory.number, KEY_TYPE.DIR_INDEX, index, bytes);
+  yield* addReference(cursor, inode, directory.number, { index, name });
   directory.changeSize(2 * name.length);
-}
-
-/** Adds bytes at the end of an item, or makes it. */
-function* appendToItem(
-  cursor: ChangeCursor,
-  objectid: number,
-  type: number,
-  offset: number,
-  bytes: Uint8Array,
-): Task<void> {
-  yield* cursor.seek(objectid, type, offset);
-  if (!cursor.found) {
-    cursor.insert({ objectid, type, offset }, bytes);
-    return;
-  }
-  const size = cursor.dataSize;
-  cursor.resize(size + bytes.length);
-  cursor.data.set(bytes, size);
 }
 
 /** Takes a name away from `inode`: the reverse of `addName`. Throws EUCLEAN when its items are not all there. */
 export function* removeName(cursor: ChangeCursor, directory: Inode, name: Uint8Array, inode: InodeNumber): Task<void> {
-  const index = yield* removeReference(cursor, directory, name, inode);
+  const index = yield* removeReference(cursor, inode, directory.number, name);
+  if (index === null) throw missing('INODE_REF', directory, name);
   yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, index);
   if (!cursor.found) throw missing('DIR_INDEX', directory, name);
   cursor.remove();
@@ -165,19 +151,6 @@ export function* removeName(cursor: ChangeCursor, directory: Inode, name: Uint8A
   if (others.length === 0) cursor.remove();
   else cursor.replace(encodeDirEntries(others));
   directory.changeSize(-2 * name.length);
-}
-
-/** Removes the name from the INODE_REF item; returns its index. */
-function* removeReference(cursor: ChangeCursor, directory: Inode, name: Uint8Array, inode: InodeNumber): Task<number> {
-  yield* cursor.seek(inode, KEY_TYPE.INODE_REF, directory.number);
-  if (!cursor.found) throw missing('INODE_REF', directory, name);
-  const refs = decodeInodeRefs(cursor.data);
-  const mine = refs.find((ref) => sameBytes(ref.name, name));
-  if (mine === undefined) throw missing('INODE_REF', directory, name);
-  const others = refs.filter((ref) => ref !== mine);
-  if (others.length === 0) cursor.remove();
-  else cursor.replace(encodeInodeRefs(others));
-  return mine.index;
 }
 
 function missing(item: string, directory: Inode, name: Uint8Array): FsError {

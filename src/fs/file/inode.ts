@@ -3,8 +3,8 @@ import type { Errno } from '../../base/errno.ts';
 import type { Generation, InodeNumber } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
 import type { Counter, RangeLock, RwSemaphore, World } from '../../task/world.ts';
-import { INODE_FLAG, MODE_TYPE } from '../format/inode.ts';
-import { writeNanoseconds } from '../format/timestamp.ts';
+import { INODE_FLAG, INODE_TIME_AT, MODE_TYPE } from '../format/inode.ts';
+import { readNanoseconds, writeNanoseconds } from '../format/timestamp.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ExtentMapRules } from './extent-map-rules.ts';
 import { ExtentMapTree } from './extent-map-tree.ts';
@@ -12,15 +12,20 @@ import { OrderedExtents } from './ordered-extent.ts';
 import { PageCache } from './page-cache.ts';
 
 /** Where the fields of an INODE_ITEM lie that change while it is in memory. */
+const GENERATION_AT = 0;
 const TRANSID_AT = 8;
 const SIZE_AT = 16;
 const NBYTES_AT = 24;
 const NLINK_AT = 40;
+const UID_AT = 44;
+const GID_AT = 48;
 const MODE_AT = 52;
+const RDEV_AT = 56;
 const FLAGS_AT = 64;
 const SEQUENCE_AT = 72;
-const CTIME_AT = 124;
-const MTIME_AT = 136;
+const { ctime: CTIME_AT, mtime: MTIME_AT } = INODE_TIME_AT;
+
+export type InodeTime = keyof typeof INODE_TIME_AT;
 
 /** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
 export function inodeId(tree: Tree, number: InodeNumber): number {
@@ -47,6 +52,8 @@ export class Inode {
   references = 0;
   /** Removed from the last directory, and its orphan item is there: gone with the last reference. */
   isOrphan = false;
+  /** It was made without a name and may get one. */
+  isLinkable = false;
   /** An orphan that nobody holds any more: its items are being removed. */
   isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */
@@ -158,6 +165,48 @@ export class Inode {
     return this.view.getUint32(MODE_AT, true);
   }
 
+  setMode(mode: number): void {
+    this.world.touch(this.id, 'write');
+    this.view.setUint32(MODE_AT, mode, true);
+  }
+
+  get uid(): number {
+    return this.view.getUint32(UID_AT, true);
+  }
+
+  get gid(): number {
+    return this.view.getUint32(GID_AT, true);
+  }
+
+  setOwner(uid: number, gid: number): void {
+    this.world.touch(this.id, 'write');
+    this.view.setUint32(UID_AT, uid, true);
+    this.view.setUint32(GID_AT, gid, true);
+  }
+
+  /** Of a device: 2^20 times its major number and its minor number. */
+  get device(): number {
+    return readU64(this.view, RDEV_AT);
+  }
+
+  /** The transaction that made it: tells apart inodes that had the same number one after the other. */
+  get generation(): Generation {
+    return readU64(this.view, GENERATION_AT);
+  }
+
+  /** Nanoseconds since 1970, rounded as doubles are. */
+  time(which: InodeTime): number {
+    this.world.touch(this.id, 'read');
+    return readNanoseconds(this.view, INODE_TIME_AT[which]);
+  }
+
+  /** For what sets times; changes of content and attributes call `touchTimes`. */
+  setTime(which: InodeTime, nanoseconds: number): void {
+    this.world.touch(this.id, 'write');
+    this.changedSinceWritten = true;
+    writeNanoseconds(this.view, INODE_TIME_AT[which], nanoseconds);
+  }
+
   /** Data has checksums unless the inode says otherwise. */
   get hasChecksums(): boolean {
     return (this.flags & INODE_FLAG.NODATASUM) === 0;
@@ -186,8 +235,14 @@ export class Inode {
     writeU64(this.view, FLAGS_AT, this.flags | INODE_FLAG.PREALLOC);
   }
 
-  private get flags(): number {
+  /** Bits of `INODE_FLAG`. */
+  get flags(): number {
     return readU64(this.view, FLAGS_AT);
+  }
+
+  setFlags(flags: number): void {
+    this.world.touch(this.id, 'write');
+    writeU64(this.view, FLAGS_AT, flags);
   }
 
   get isDirectory(): boolean {
@@ -196,6 +251,10 @@ export class Inode {
 
   get isRegular(): boolean {
     return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
+  }
+
+  get isSymlink(): boolean {
+    return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.SYMLINK;
   }
 
   /** The transaction that wrote the item last since the mount, or 0. */
@@ -228,6 +287,12 @@ export class Inode {
     this.changedSinceWritten = false;
     this.changedBy = generation;
     return this.item;
+  }
+
+  /** How many writes of data failed since the inode is in memory. */
+  get failedWrites(): number {
+    this.world.touch(this.id, 'read');
+    return this.writeErrors;
   }
 
   noteWriteError(error: Errno): void {

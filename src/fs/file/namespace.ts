@@ -6,7 +6,8 @@ import { findName, findParent, type NameTarget, ROOT_DIRECTORY } from './directo
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { getInode } from './inode-items.ts';
-import { isDot, isDotDot, type ParsedPath } from './path.ts';
+import type { ParsedPath } from './path.ts';
+import { isRelative, type PathWalk, startWalk, stopWalk, walkOn } from './path-walk.ts';
 
 /** A directory, held for the caller, and the last name of a path, which may or may not be in it. */
 export interface Place {
@@ -15,52 +16,40 @@ export interface Place {
   readonly name: Uint8Array | null;
 }
 
-/** What a path leads to, held for the caller. Throws ENOENT, ENOTDIR. */
-export function* walk(files: Files, path: ParsedPath): Task<Inode> {
-  const inode = yield* walkNames(files, path, path.names.length);
-  if (path.wantsDirectory && !inode.isDirectory) {
-    files.inodes.put(inode);
-    throw new FsError('ENOTDIR', `${path.text} is no directory`);
+/**
+ * What a path leads to, held for the caller. A symbolic link at the end is followed, unless `follow` is false and no `/`
+ * comes after it. Throws ENOENT, ENOTDIR, ELOOP.
+ */
+export function* walk(files: Files, path: ParsedPath, follow = true): Task<Inode> {
+  const walking = yield* startWalk(files, path);
+  try {
+    yield* walkOn(walking, 0, follow);
+    if (walking.wantsDirectory && !walking.at.isDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
+    return files.inodes.hold(walking.at);
+  } finally {
+    stopWalk(walking);
   }
-  return inode;
 }
 
-/** The directory that a path's last name belongs into. Throws ENOENT, ENOTDIR. */
+/** The directory that a path's last name belongs into. Throws ENOENT, ENOTDIR, ELOOP. */
 export function* walkToPlace(files: Files, path: ParsedPath): Task<Place> {
-  const last = path.names[path.names.length - 1];
-  if (last === undefined || isDot(last) || isDotDot(last)) {
-    const directory = yield* walkNames(files, path, path.names.length);
-    return { directory, name: null };
+  const walking = yield* startWalk(files, path);
+  try {
+    return yield* placeOf(walking);
+  } finally {
+    stopWalk(walking);
   }
-  const directory = yield* walkNames(files, path, path.names.length - 1);
-  if (!directory.isDirectory) {
-    files.inodes.put(directory);
-    throw new FsError('ENOTDIR', `what ${path.text} should lie in is no directory`);
-  }
-  return { directory, name: last };
 }
 
-function* walkNames(files: Files, path: ParsedPath, count: number): Task<Inode> {
-  let inode = yield* getInode(files, files.tree, ROOT_DIRECTORY);
-  for (let i = 0; i < count; i++) {
-    const directory = inode;
-    try {
-      inode = yield* step(files, directory, path.names[i]!, path);
-    } finally {
-      files.inodes.put(directory);
-    }
-  }
-  return inode;
-}
-
-/** One name further; the result is held for the caller. */
-function* step(files: Files, directory: Inode, name: Uint8Array, path: ParsedPath): Task<Inode> {
-  if (!directory.isDirectory) throw new FsError('ENOTDIR', `${path.text}: a name before the last is no directory`);
-  if (isDot(name)) return files.inodes.hold(directory);
-  if (isDotDot(name)) return yield* getInode(files, directory.tree, yield* findParent(files, directory));
-  const inode = yield* lookUp(files, directory, name);
-  if (inode === null) throw new FsError('ENOENT', `${path.text} does not exist`);
-  return inode;
+/** Walks up to the last name. */
+export function* placeOf(walking: PathWalk): Task<Place> {
+  const { files, pending } = walking;
+  const isNameless = pending.length === 0 || isRelative(pending[0]!);
+  yield* walkOn(walking, isNameless ? 0 : 1);
+  const { at } = walking;
+  if (isNameless) return { directory: files.inodes.hold(at), name: null };
+  if (!at.isDirectory) throw new FsError('ENOTDIR', `what ${walking.text} should lie in is no directory`);
+  return { directory: files.inodes.hold(at), name: pending[0]! };
 }
 
 /**

@@ -94,6 +94,12 @@ export class OrderedExtents {
     return !ordered.isDone;
   }
 
+  /** Those whose items are not written yet, by file offset. */
+  withoutItem(): readonly OrderedExtent[] {
+    this.world.touch(this.id, 'read');
+    return this.sorted.filter((ordered) => !ordered.hasItem);
+  }
+
   /** Where the first one without an item begins; Infinity when there is none. */
   firstUnwrittenByte(): number {
     this.world.touch(this.id, 'read');

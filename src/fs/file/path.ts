@@ -1,4 +1,7 @@
+import { showName } from '../../base/show-name.ts';
 import { FsError } from '../errors.ts';
+
+export { showName };
 
 /** Linux's limits, in bytes. */
 export const NAME_LENGTH_MAX = 255;
@@ -16,7 +19,6 @@ export interface ParsedPath {
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * Cuts a path from the root into names. Throws ENOENT for an empty path, ENAMETOOLONG for one of over 4,095 bytes,
@@ -24,7 +26,7 @@ const decoder = new TextDecoder();
  */
 export function parsePath(path: string | Uint8Array): ParsedPath {
   const bytes = typeof path === 'string' ? encoder.encode(path) : path;
-  const text = typeof path === 'string' ? path : decoder.decode(path);
+  const text = showName(bytes);
   if (bytes.length === 0) throw new FsError('ENOENT', 'the path is empty');
   if (bytes.length > PATH_LENGTH_MAX) {
     throw new FsError(
@@ -33,14 +35,27 @@ export function parsePath(path: string | Uint8Array): ParsedPath {
     );
   }
   if (bytes.includes(0)) throw new FsError('EINVAL', `${text}: a zero byte ends no name`);
+  return { names: namesOf(bytes), wantsDirectory: endsInSlash(bytes), text };
+}
+
+/** The names between the slashes, without empty ones. */
+export function namesOf(path: Uint8Array): Uint8Array[] {
   const names: Uint8Array[] = [];
   let start = 0;
-  for (let at = 0; at <= bytes.length; at++) {
-    if (at < bytes.length && bytes[at] !== SLASH) continue;
-    if (at > start) names.push(bytes.subarray(start, at));
+  for (let at = 0; at <= path.length; at++) {
+    if (at < path.length && path[at] !== SLASH) continue;
+    if (at > start) names.push(path.subarray(start, at));
     start = at + 1;
   }
-  return { names, wantsDirectory: bytes[bytes.length - 1] === SLASH, text };
+  return names;
+}
+
+export function endsInSlash(path: Uint8Array): boolean {
+  return path[path.length - 1] === SLASH;
+}
+
+export function startsWithSlash(path: Uint8Array): boolean {
+  return path[0] === SLASH;
 }
 
 /** Throws ENAMETOOLONG. Asked where a name is looked up: a path that fails before it gets there fails for that reason. */
@@ -56,8 +71,4 @@ export function isDot(name: Uint8Array): boolean {
 
 export function isDotDot(name: Uint8Array): boolean {
   return name.length === 2 && name[0] === DOT && name[1] === DOT;
-}
-
-export function showName(name: Uint8Array): string {
-  return decoder.decode(name);
 }

@@ -1,19 +1,21 @@
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { dirTypeOfMode } from '../format/directory.ts';
+import { dirTypeOfMode, nameHash } from '../format/directory.ts';
 import { abortTransaction } from '../transaction/abort.ts';
-import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
-import { openForChange } from '../tree/change-cursor.ts';
+import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName, isEmptyDirectory, removeName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
+import { checkReferenceFits } from './inode-references.ts';
 import { checkAlive, isWithin, leadsTo, lockInodes, lookUp, type Place, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 import { dropLink } from './unlink.ts';
 
 const RENAME = { items: 14 } as const;
+const EXCHANGE = { items: 18 } as const;
 
 /** Both ends of a rename; what they lead to is held and locked. */
 interface RenameEnds {
@@ -22,15 +24,25 @@ interface RenameEnds {
   readonly source: Inode;
   /** What had the new name. */
   readonly victim: Inode | null;
-  readonly fromPath: ParsedPath;
-  readonly toPath: ParsedPath;
+  readonly how: RenameHow;
+}
+
+interface RenameHow {
+  readonly exchange: boolean;
+  readonly noReplace: boolean;
+}
+
+interface RenamePaths {
+  readonly from: ParsedPath;
+  readonly to: ParsedPath;
 }
 
 /**
- * Gives a file or directory another name, in place of what has that name. Throws ENOENT, ENOTDIR, EISDIR, ENOTEMPTY,
- * EINVAL for a directory into itself, EBUSY for the root, `.` and `..`, EOVERFLOW, ENOSPC, EROFS.
+ * Gives a file or directory another name, in place of what has that name; or exchanges two. Throws ENOENT, ENOTDIR,
+ * EISDIR, ENOTEMPTY, EEXIST, EINVAL for a directory into itself, EBUSY for the root, `.` and `..`, EXDEV, EMLINK,
+ * EOVERFLOW, ENOSPC, EROFS.
  */
-export function* renameNode(files: Files, fromPath: ParsedPath, toPath: ParsedPath): Task<void> {
+export function* renameNode(files: Files, fromPath: ParsedPath, toPath: ParsedPath, how: RenameHow): Task<void> {
   const renames = yield* files.renameLock.acquire();
   const holds: Inode[] = [];
   try {
@@ -38,23 +50,24 @@ export function* renameNode(files: Files, fromPath: ParsedPath, toPath: ParsedPa
     holds.push(from.directory);
     const to = yield* walkToPlace(files, toPath);
     holds.push(to.directory);
-    yield* renameBetween(files, from, to, fromPath, toPath);
+    yield* renameBetween(files, from, to, { from: fromPath, to: toPath }, how);
   } finally {
     for (const inode of holds) files.inodes.put(inode);
     renames.release();
   }
 }
 
-function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPath, toPath: ParsedPath): Task<void> {
-  if (from.name === null || to.name === null) {
-    throw new FsError('EBUSY', `${from.name === null ? fromPath.text : toPath.text} cannot be renamed`);
+function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths, how: RenameHow): Task<void> {
+  if (from.name === null) throw new FsError('EBUSY', `${paths.from.text} cannot be renamed`);
+  if (to.name === null) {
+    throw new FsError(how.noReplace ? 'EEXIST' : 'EBUSY', `${paths.to.text} cannot be replaced`);
   }
   for (;;) {
     const held: Held[] = [];
     const holds: Inode[] = [];
     try {
       const source = yield* lookUp(files, from.directory, from.name);
-      if (source === null) throw new FsError('ENOENT', `${fromPath.text} does not exist`);
+      if (source === null) throw new FsError('ENOENT', `${paths.from.text} does not exist`);
       holds.push(source);
       const victim = yield* lookUp(files, to.directory, to.name);
       if (victim !== null) holds.push(victim);
@@ -62,18 +75,19 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
       const sourceNow = yield* findName(files, from.directory, from.name);
       const victimNow = yield* findName(files, to.directory, to.name);
       if (!leadsTo(from.directory, sourceNow, source) || !leadsTo(to.directory, victimNow, victim)) continue;
-      checkTrailingSlash(source, fromPath, toPath);
-      if (source === victim) return;
       const ends: RenameEnds = {
         from: { directory: from.directory, name: from.name },
         to: { directory: to.directory, name: to.name },
         source,
         victim,
-        fromPath,
-        toPath,
+        how,
       };
-      yield* checkRename(files, ends);
-      yield* applyRename(files, ends);
+      checkNewName(ends, paths);
+      checkTrailingSlash(ends, paths);
+      if (source === victim) return;
+      yield* checkRename(files, ends, paths);
+      if (how.exchange) yield* applyExchange(files, { ...ends, victim: victim! });
+      else yield* applyRename(files, ends);
       return;
     } finally {
       releaseAll(held);
@@ -82,30 +96,53 @@ function* renameBetween(files: Files, from: Place, to: Place, fromPath: ParsedPa
   }
 }
 
-function checkTrailingSlash(source: Inode, fromPath: ParsedPath, toPath: ParsedPath): void {
-  if (source.isDirectory || (!fromPath.wantsDirectory && !toPath.wantsDirectory)) return;
-  throw new FsError('ENOTDIR', `${fromPath.text} is no directory`);
+function checkNewName({ victim, how }: RenameEnds, { to }: RenamePaths): void {
+  if (victim !== null && how.noReplace) throw new FsError('EEXIST', `${to.text} exists`);
+  if (victim === null && how.exchange) throw new FsError('ENOENT', `${to.text} does not exist`);
+}
+
+function checkTrailingSlash({ source, victim, how }: RenameEnds, { from, to }: RenamePaths): void {
+  if (how.exchange && !victim!.isDirectory && to.wantsDirectory) {
+    throw new FsError('ENOTDIR', `${to.text} is no directory`);
+  }
+  if (source.isDirectory || (!from.wantsDirectory && (how.exchange || !to.wantsDirectory))) return;
+  throw new FsError('ENOTDIR', `${from.text} is no directory`);
 }
 
 /** In the order of Linux, which sees before all else that one end lies within the other. */
-function* checkRename(files: Files, ends: RenameEnds): Task<void> {
-  const { source, victim, from, to, fromPath, toPath } = ends;
-  checkAlive(to.directory, toPath);
+function* checkRename(files: Files, ends: RenameEnds, paths: RenamePaths): Task<void> {
+  const { source, victim, from, to, how } = ends;
   if (source.isDirectory && (yield* isWithin(files, to.directory, source))) {
-    throw new FsError('EINVAL', `${toPath.text} lies within ${fromPath.text}`);
+    throw new FsError('EINVAL', `${paths.to.text} lies within ${paths.from.text}`);
   }
   if (victim?.isDirectory && (yield* isWithin(files, from.directory, victim))) {
-    throw new FsError('ENOTEMPTY', `${fromPath.text} lies within ${toPath.text}`);
+    throw new FsError(how.exchange ? 'EINVAL' : 'ENOTEMPTY', `${paths.from.text} lies within ${paths.to.text}`);
   }
-  if (victim === null) {
-    yield* checkNameFits(files, to.directory, to.name);
-    return;
-  }
-  if (source.isDirectory && !victim.isDirectory) throw new FsError('ENOTDIR', `${toPath.text} is no directory`);
-  if (!source.isDirectory && victim.isDirectory) throw new FsError('EISDIR', `${toPath.text} is a directory`);
+  checkAlive(to.directory, paths.to);
+  if (victim !== null && !how.exchange) yield* checkReplaceable(files, source, victim, paths.to);
+  yield* checkRoom(files, from.directory, from.name, to, source);
+  if (how.exchange) yield* checkRoom(files, to.directory, to.name, from, victim!);
+}
+
+function* checkReplaceable(files: Files, source: Inode, victim: Inode, path: ParsedPath): Task<void> {
+  if (source.isDirectory && !victim.isDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
+  if (!source.isDirectory && victim.isDirectory) throw new FsError('EISDIR', `${path.text} is a directory`);
   if (victim.isDirectory && !(yield* isEmptyDirectory(files, victim))) {
-    throw new FsError('ENOTEMPTY', `${toPath.text} is not empty`);
+    throw new FsError('ENOTEMPTY', `${path.text} is not empty`);
   }
+}
+
+/** The new name fits beside others with its hash, in the directory and in the inode. */
+function* checkRoom(
+  files: Files,
+  oldDirectory: Inode,
+  oldName: Uint8Array,
+  place: RenameEnds['to'],
+  inode: Inode,
+): Task<void> {
+  const isSameItem = oldDirectory === place.directory && nameHash(oldName) === nameHash(place.name);
+  if (!isSameItem) yield* checkNameFits(files, place.directory, place.name);
+  yield* checkReferenceFits(files, inode, place.directory, place.name);
 }
 
 function* applyRename(files: Files, ends: RenameEnds): Task<void> {
@@ -122,12 +159,7 @@ function* applyRename(files: Files, ends: RenameEnds): Task<void> {
       yield* addName(cursor, handle, to.directory, to.name, source.number, dirTypeOfMode(source.mode));
       source.touchTimes(false);
       yield* writeInodeItem(cursor, handle, source);
-      from.directory.touchTimes(true);
-      yield* writeInodeItem(cursor, handle, from.directory);
-      if (to.directory !== from.directory) {
-        to.directory.touchTimes(true);
-        yield* writeInodeItem(cursor, handle, to.directory);
-      }
+      yield* writeDirectories(cursor, handle, ends);
     } finally {
       cursor.release();
     }
@@ -137,4 +169,38 @@ function* applyRename(files: Files, ends: RenameEnds): Task<void> {
   } finally {
     leaveTransaction(handle);
   }
+}
+
+function* applyExchange(files: Files, ends: RenameEnds & { readonly victim: Inode }): Task<void> {
+  const { from, to, source, victim } = ends;
+  const handle = yield* startTransaction(files.fs, EXCHANGE);
+  try {
+    const cursor = yield* openForChange(handle, source.tree);
+    try {
+      yield* removeName(cursor, from.directory, from.name, source.number);
+      yield* removeName(cursor, to.directory, to.name, victim.number);
+      yield* addName(cursor, handle, to.directory, to.name, source.number, dirTypeOfMode(source.mode));
+      yield* addName(cursor, handle, from.directory, from.name, victim.number, dirTypeOfMode(victim.mode));
+      for (const inode of [source, victim]) {
+        inode.touchTimes(false);
+        yield* writeInodeItem(cursor, handle, inode);
+      }
+      yield* writeDirectories(cursor, handle, ends);
+    } finally {
+      cursor.release();
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `exchange of inode ${source.number}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}
+
+function* writeDirectories(cursor: ChangeCursor, handle: TransactionHandle, { from, to }: RenameEnds): Task<void> {
+  from.directory.touchTimes(true);
+  yield* writeInodeItem(cursor, handle, from.directory);
+  if (to.directory === from.directory) return;
+  to.directory.touchTimes(true);
+  yield* writeInodeItem(cursor, handle, to.directory);
 }

@@ -10,6 +10,7 @@ import { dropExtentMaps } from './extent-map-access.ts';
 import { dropFileExtents, FILE_END } from './file-extent-items.ts';
 import { FILE_SIZE_MAX } from './file-limits.ts';
 import type { Files } from './files.ts';
+import { truncateInlineExtent } from './inline-extent.ts';
 import type { Inode } from './inode.ts';
 import { updateDiskSize, updateInode, writeInodeItem } from './inode-items.ts';
 import { waitForOrderedRange } from './ordered-completion.ts';
@@ -83,15 +84,18 @@ function* removeExtentsFrom(files: Files, inode: Inode, start: number): Task<voi
     const handle = yield* startTransaction(files.fs, SHRINKING);
     try {
       yield* dropExtentMaps(files, inode, start, FILE_OFFSET_LIMIT, false);
+      let isInlineCut: boolean;
       const cursor = yield* openForChange(handle, inode.tree);
       try {
         yield* dropFileExtents(cursor, handle, inode, start, FILE_END);
+        isInlineCut = yield* truncateInlineExtent(cursor, inode, inode.size);
         if (inode.diskSize > inode.size) inode.setDiskSize(inode.size);
         updateDiskSize(files, inode);
         yield* writeInodeItem(cursor, handle, inode);
       } finally {
         cursor.release();
       }
+      if (isInlineCut) yield* dropExtentMaps(files, inode, 0, SECTOR_SIZE, false);
     } catch (error) {
       if (error instanceof FsError) abortTransaction(files.fs, error.code, `truncate of inode ${inode.number}`);
       throw error;

@@ -5,6 +5,7 @@ import { checksumsOf } from './data-checksum.ts';
 import { placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { DATA } from './file-limits.ts';
 import type { Files } from './files.ts';
+import { plainForm, writeInlineExtent } from './inline-extent.ts';
 import type { Inode } from './inode.ts';
 import { finishOrderedExtent, waitForOrderedRange } from './ordered-completion.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
@@ -51,6 +52,7 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
     // The run may have been written, or cut by a truncate, before the range was ours.
     const run = inode.pages.nextDirtyRun(first, end, end - first);
     if (run === null || run.start !== first) return run === null ? end : run.start;
+    if (first === 0 && (yield* writeFirstPageInline(files, inode))) return 1;
     ordered = yield* placeRun(files, inode, run.start, run.end);
     if (ordered === null) return run.end;
     pages = inode.pages.within(first, ordered.end / PAGE_SIZE);
@@ -63,6 +65,23 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
   const body = endWriteback(files, inode, ordered, pages, io);
   files.world.spawn(`ordered-extent ${inode.number} ${ordered.start}`, body);
   return ordered.end / PAGE_SIZE;
+}
+
+/** True when the file's first page is dealt with: inside its extent item, or lost to an error. Its range is locked. */
+function* writeFirstPageInline(files: Files, inode: Inode): Task<boolean> {
+  const page = inode.pages.find(0)!;
+  try {
+    if (!(yield* writeInlineExtent(files, inode, () => plainForm(files, inode, page.bytes)))) return false;
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+    dropDirty(files, inode, page);
+    inode.pages.remove(page);
+    inode.noteWriteError(error.code);
+    return true;
+  }
+  // Not before: whoever flushes looks for dirty pages and ordered extents, and this has none.
+  dropDirty(files, inode, page);
+  return true;
 }
 
 /**

@@ -60,6 +60,10 @@ export function fileExtentCompression(view: DataView, at: number): number {
   return view.getUint8(at + 16);
 }
 
+export function setFileExtentCompression(view: DataView, at: number, compression: number): void {
+  view.setUint8(at + 16, compression);
+}
+
 export function fileExtentType(view: DataView, at: number): number {
   return view.getUint8(at + 20);
 }

@@ -1,6 +1,6 @@
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { makeNode, NEW_FILE_MODE } from '../file/create.ts';
+import { makeNode } from '../file/create.ts';
 import { evictDoomed } from '../file/evict.ts';
 import type { Inode } from '../file/inode.ts';
 import { walk } from '../file/namespace.ts';
@@ -8,7 +8,7 @@ import { parsePath } from '../file/path.ts';
 import { truncateFile } from '../file/truncate.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { type CreateOptions, flagsOf } from './names.ts';
+import { type CreateOptions, newFileOf } from './names.ts';
 import { checkRegular, type Handle, type Path } from './target.ts';
 
 /** What opens and closes files. */
@@ -46,7 +46,7 @@ function* findOrMake(fs: MountedFilesystem, path: Path, options: OpenOptions): T
   const parsed = parsePath(path);
   if (options.create !== true) return yield* walk(fs.files, parsed);
   throwIfReadOnly(fs.info);
-  const inode = yield* makeNode(fs.files, parsed, NEW_FILE_MODE, options.exclusive !== true, flagsOf(options));
+  const inode = yield* makeNode(fs.files, parsed, newFileOf(options), { mayExist: options.exclusive !== true });
   if (!inode.isDirectory) return inode;
   fs.files.inodes.put(inode);
   throw new FsError('EISDIR', `open: ${parsed.text} is a directory`);

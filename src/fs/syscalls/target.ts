@@ -12,15 +12,20 @@ export type Path = string | Uint8Array;
 export type Handle = number;
 export type FileTarget = Path | Handle;
 
+export interface FollowOption {
+  /** Whether a symbolic link at the end of the path stands for what it leads to. */
+  readonly follow?: boolean;
+}
+
 /** The inode behind a path or handle, held for the caller. */
-export function* hold(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
-  if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target));
+export function* hold(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
+  if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target), follow);
   return fs.files.inodes.hold(fs.openFile(target).inode);
 }
 
 /** From here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS. */
-export function* holdToWrite(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
-  const inode = yield* hold(fs, target);
+export function* holdToWrite(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
+  const inode = yield* hold(fs, target, follow);
   try {
     throwIfReadOnly(fs.info);
     return inode;

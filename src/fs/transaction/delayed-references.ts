@@ -8,10 +8,20 @@ export interface DataOwner {
   readonly offset: number;
 }
 
+/** Trees refer to extents, or the tree blocks that lead to them (the shared types). */
+export type ReferenceType =
+  | typeof KEY_TYPE.TREE_BLOCK_REF
+  | typeof KEY_TYPE.EXTENT_DATA_REF
+  | typeof KEY_TYPE.SHARED_BLOCK_REF
+  | typeof KEY_TYPE.SHARED_DATA_REF;
+
 /** A change of how often one referrer refers to an extent, not yet in the extent tree. */
 export interface DelayedReference {
-  readonly type: typeof KEY_TYPE.TREE_BLOCK_REF | typeof KEY_TYPE.EXTENT_DATA_REF;
+  readonly type: ReferenceType;
+  /** The tree; 0 for the shared types. */
   readonly root: TreeId;
+  /** The tree block that refers to the extent, for the shared types; else 0. */
+  readonly parent: LogicalAddress;
   readonly inode: InodeNumber;
   readonly offset: number;
   /** References more (positive) or fewer; never 0 for long. */
@@ -30,6 +40,14 @@ export interface DelayedHead {
   /** The transaction that allocated it, where `isNew`. */
   readonly generation: Generation;
   readonly references: DelayedReference[];
+  /** Of the extent item, to be set. */
+  newFlags: number;
+}
+
+/** Who refers to a tree block: a tree, or a block that does so itself; the other is 0. */
+export interface TreeBlockReferrer {
+  readonly root: TreeId;
+  readonly parent: LogicalAddress;
 }
 
 /** Reference changes of one transaction, by extent. Additions commute, so their order leaves no trace. */
@@ -48,14 +66,36 @@ export class DelayedReferences {
     logical: LogicalAddress,
     length: ByteCount,
     level: number,
-    tree: TreeId,
+    { root, parent }: TreeBlockReferrer,
     generation: Generation,
     change: 1 | -1,
+    isNew: boolean,
   ): void {
-    const isNew = change === 1;
-    const head =
-      this.headOf(logical) ?? this.open({ logical, length, isData: false, level, isNew, generation, references: [] });
-    note(head, KEY_TYPE.TREE_BLOCK_REF, tree, 0, 0, change);
+    const head = this.treeBlockHead(logical, length, level, generation, isNew);
+    note(head, parent === 0 ? KEY_TYPE.TREE_BLOCK_REF : KEY_TYPE.SHARED_BLOCK_REF, root, parent, 0, 0, change);
+  }
+
+  /** Flags that the extent item of a block, which is there, gets besides those it has. */
+  addTreeBlockFlags(
+    logical: LogicalAddress,
+    length: ByteCount,
+    level: number,
+    generation: Generation,
+    flags: number,
+  ): void {
+    this.treeBlockHead(logical, length, level, generation, false).newFlags |= flags;
+  }
+
+  private treeBlockHead(
+    logical: LogicalAddress,
+    length: ByteCount,
+    level: number,
+    generation: Generation,
+    isNew: boolean,
+  ): DelayedHead {
+    const found = this.headOf(logical);
+    if (found !== undefined) return found;
+    return this.open({ logical, length, isData: false, level, isNew, generation, references: [], newFlags: 0 });
   }
 
   addData(
@@ -66,9 +106,25 @@ export class DelayedReferences {
     change: 1 | -1,
     isNew: boolean,
   ): void {
-    const head =
-      this.headOf(logical) ?? this.open({ logical, length, isData: true, level: 0, isNew, generation, references: [] });
-    note(head, KEY_TYPE.EXTENT_DATA_REF, owner.tree, owner.inode, owner.offset, change);
+    const head = this.dataHead(logical, length, generation, isNew);
+    note(head, KEY_TYPE.EXTENT_DATA_REF, owner.tree, 0, owner.inode, owner.offset, change);
+  }
+
+  /** A leaf refers to the extent itself, once more or less. */
+  addSharedData(
+    logical: LogicalAddress,
+    length: ByteCount,
+    parent: LogicalAddress,
+    generation: Generation,
+    change: 1 | -1,
+  ): void {
+    note(this.dataHead(logical, length, generation, false), KEY_TYPE.SHARED_DATA_REF, 0, parent, 0, 0, change);
+  }
+
+  private dataHead(logical: LogicalAddress, length: ByteCount, generation: Generation, isNew: boolean): DelayedHead {
+    const found = this.headOf(logical);
+    if (found !== undefined) return found;
+    return this.open({ logical, length, isData: true, level: 0, isNew, generation, references: [], newFlags: 0 });
   }
 
   /** Forgets all that is pending for an extent. */
@@ -98,20 +154,22 @@ function note(
   head: DelayedHead,
   type: DelayedReference['type'],
   root: TreeId,
+  parent: LogicalAddress,
   inode: InodeNumber,
   offset: number,
   change: number,
 ): void {
   for (const reference of head.references) {
-    if (reference.root !== root || reference.inode !== inode || reference.offset !== offset) continue;
+    if (reference.root !== root || reference.parent !== parent) continue;
+    if (reference.inode !== inode || reference.offset !== offset) continue;
     reference.change += change;
     return;
   }
-  head.references.push({ type, root, inode, offset, change });
+  head.references.push({ type, root, parent, inode, offset, change });
 }
 
 /** Additions first, so that the count never falls to 0 on the way; then by referrer, whatever order they came in. */
 function additionsFirst(a: DelayedReference, b: DelayedReference): number {
   const sign = Number(a.change < 0) - Number(b.change < 0);
-  return sign || a.root - b.root || a.inode - b.inode || a.offset - b.offset;
+  return sign || a.root - b.root || a.parent - b.parent || a.inode - b.inode || a.offset - b.offset;
 }

@@ -11,6 +11,7 @@ import {
   INLINE_REF_SIZE,
   inlineRefSize,
   inlineRefsStart,
+  setExtentFlags,
   setExtentRefs,
   TREE_BLOCK_INFO_SIZE,
   writeExtentHead,
@@ -28,9 +29,16 @@ import type { FsInfo } from './fs-info.ts';
  * (keyed references). All functions work on one cursor of the extent tree, which stays locked.
  */
 
-const COUNT_AT = 25;
-const KEYED_DATA_REFERENCE_SIZE = 28;
-const KEYED_COUNT_AT = 24;
+/** Where an inline reference says how often the referrer refers to the extent; null where that is always once. */
+const COUNT_AT = {
+  [KEY_TYPE.TREE_BLOCK_REF]: null,
+  [KEY_TYPE.EXTENT_DATA_REF]: 25,
+  [KEY_TYPE.SHARED_BLOCK_REF]: null,
+  [KEY_TYPE.SHARED_DATA_REF]: 9,
+} as const;
+/** The same in items of their own, and their sizes. */
+const KEYED_COUNT_AT = { EXTENT_DATA_REF: 24, SHARED_DATA_REF: 0 } as const;
+const KEYED_SIZE = { EXTENT_DATA_REF: 28, SHARED_DATA_REF: 4 } as const;
 
 /** What became of an extent. */
 export type ExtentOutcome = 'kept' | 'freed';
@@ -83,13 +91,23 @@ export function* changeExtent(fs: FsInfo, cursor: ChangeCursor, head: DelayedHea
   }
   yield* seekExtentItem(fs, cursor, head);
   const refs = extentRefs(cursor.view, cursor.dataOffset);
-  if (refs > 0) return 'kept';
+  if (refs > 0) {
+    setNewFlags(cursor, head);
+    return 'kept';
+  }
   if (refs < 0) throw corruptExtent(head, `has ${refs} references`);
   if (cursor.dataSize > inlineRefsStart(cursor.type, extentFlags(cursor.view, cursor.dataOffset))) {
     throw corruptExtent(head, 'has back references but a reference count of 0');
   }
   cursor.remove();
   return 'freed';
+}
+
+function setNewFlags(cursor: ChangeCursor, head: DelayedHead): void {
+  if (head.newFlags === 0) return;
+  cursor.prepare();
+  const at = cursor.dataOffset;
+  setExtentFlags(cursor.view, at, extentFlags(cursor.view, at) | head.newFlags);
 }
 
 /** To the extent's item. Throws EUCLEAN when it has none. */
@@ -133,9 +151,9 @@ function findInline(cursor: ChangeCursor, reference: DelayedReference): number {
     if (refType > reference.type) break;
     if (refType === reference.type) {
       if (hash === null) {
-        const root = readU64(view, dataOffset + at + 1);
-        if (root === reference.root) return at;
-        if (isBelow(root, reference.root)) break;
+        const referrer = readU64(view, dataOffset + at + 1);
+        if (referrer === referrerOf(reference)) return at;
+        if (isBelow(referrer, referrerOf(reference))) break;
       } else {
         if (isSameData(view, dataOffset + at + 1, reference)) return at;
         if (isHashBelow(view, dataOffset + at + 1, hash)) break;
@@ -173,16 +191,16 @@ function hashOf(reference: DelayedReference): HashWords {
 }
 
 function changeInline(cursor: ChangeCursor, head: DelayedHead, reference: DelayedReference, at: number): void {
-  const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
-  const countAt = cursor.dataOffset + at + COUNT_AT;
-  const count = (isData ? cursor.view.getUint32(countAt, true) : 1) + reference.change;
-  if (count < 0 || (!isData && count > 1))
+  const isCounted = COUNT_AT[reference.type] !== null;
+  const countAt = cursor.dataOffset + at + (COUNT_AT[reference.type] ?? 0);
+  const count = (isCounted ? cursor.view.getUint32(countAt, true) : 1) + reference.change;
+  if (count < 0 || (!isCounted && count > 1))
     throw corruptExtent(head, `would have ${count} references ${show(reference)}`);
   if (count > 0) {
     cursor.view.setUint32(countAt, count, true);
     return;
   }
-  const size = isData ? INLINE_REF_SIZE.EXTENT_DATA_REF : INLINE_REF_SIZE.TREE_BLOCK_REF;
+  const size = inlineRefSize(reference.type)!;
   const { data } = cursor;
   data.copyWithin(at, at + size);
   cursor.resize(data.length - size);
@@ -195,8 +213,7 @@ function* mayAddInline(
   head: DelayedHead,
   reference: DelayedReference,
 ): Task<boolean> {
-  const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
-  const size = isData ? INLINE_REF_SIZE.EXTENT_DATA_REF : INLINE_REF_SIZE.TREE_BLOCK_REF;
+  const size = inlineRefSize(reference.type)!;
   if (cursor.dataSize + size > extentItemSizeMax(fs.nodeSize)) return false;
   const following = yield* cursor.next();
   const hasKeyed = following && cursor.objectid === head.logical && isKeyedType(cursor.type);
@@ -210,17 +227,19 @@ function isKeyedType(type: number): boolean {
 }
 
 function addInline(cursor: ChangeCursor, reference: DelayedReference, at: number): void {
-  const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
-  const size = isData ? INLINE_REF_SIZE.EXTENT_DATA_REF : INLINE_REF_SIZE.TREE_BLOCK_REF;
+  const size = inlineRefSize(reference.type)!;
   const oldSize = cursor.dataSize;
   cursor.resize(oldSize + size);
   cursor.data.copyWithin(at + size, at, oldSize);
   const refAt = cursor.dataOffset + at;
-  if (isData) writeInlineData(cursor.view, refAt, reference, reference.change);
-  else {
-    cursor.view.setUint8(refAt, reference.type);
-    writeU64(cursor.view, refAt + 1, reference.root);
+  if (reference.type === KEY_TYPE.EXTENT_DATA_REF) {
+    writeInlineData(cursor.view, refAt, reference, reference.change);
+    return;
   }
+  cursor.view.setUint8(refAt, reference.type);
+  writeU64(cursor.view, refAt + 1, referrerOf(reference));
+  const countAt = COUNT_AT[reference.type];
+  if (countAt !== null) cursor.view.setUint32(refAt + countAt, reference.change, true);
 }
 
 function writeInlineData(view: DataView, at: number, reference: DelayedReference, count: number): void {
@@ -228,11 +247,16 @@ function writeInlineData(view: DataView, at: number, reference: DelayedReference
   writeDataReference(view, at + 1, reference, count);
 }
 
+/** Who refers to the extent, where one number says it. */
+function referrerOf(reference: DelayedReference): number {
+  return reference.parent === 0 ? reference.root : reference.parent;
+}
+
 function writeDataReference(view: DataView, at: number, reference: DelayedReference, count: number): void {
   writeU64(view, at, reference.root);
   writeU64(view, at + 8, reference.inode);
   writeU64(view, at + 16, reference.offset);
-  view.setUint32(at + KEYED_COUNT_AT, count, true);
+  view.setUint32(at + KEYED_COUNT_AT.EXTENT_DATA_REF, count, true);
 }
 
 /** Changes, adds or removes a reference that is an item of its own. */
@@ -241,29 +265,38 @@ function* changeKeyed(cursor: ChangeCursor, head: DelayedHead, reference: Delaye
   yield* seekKeyed(cursor, key, reference);
   if (!cursor.found) {
     if (reference.change < 0) throw corruptExtent(head, `has no back reference ${show(reference)}`);
-    const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
-    const at = cursor.openWanted(isData ? KEYED_DATA_REFERENCE_SIZE : 0);
-    if (isData) writeDataReference(cursor.view, at, reference, reference.change);
+    insertKeyed(cursor, reference);
     return;
   }
   cursor.prepare();
-  if (reference.type === KEY_TYPE.TREE_BLOCK_REF) {
+  if (COUNT_AT[reference.type] === null) {
     if (reference.change !== -1) throw corruptExtent(head, `would have two references ${show(reference)}`);
     cursor.remove();
     return;
   }
-  const countAt = cursor.dataOffset + KEYED_COUNT_AT;
+  const isShared = reference.type === KEY_TYPE.SHARED_DATA_REF;
+  const countAt = cursor.dataOffset + (isShared ? KEYED_COUNT_AT.SHARED_DATA_REF : KEYED_COUNT_AT.EXTENT_DATA_REF);
   const count = cursor.view.getUint32(countAt, true) + reference.change;
   if (count < 0) throw corruptExtent(head, `would have ${count} references ${show(reference)}`);
   if (count > 0) cursor.view.setUint32(countAt, count, true);
   else cursor.remove();
 }
 
+function insertKeyed(cursor: ChangeCursor, reference: DelayedReference): void {
+  if (reference.type === KEY_TYPE.EXTENT_DATA_REF) {
+    const at = cursor.openWanted(KEYED_SIZE.EXTENT_DATA_REF);
+    writeDataReference(cursor.view, at, reference, reference.change);
+  } else if (reference.type === KEY_TYPE.SHARED_DATA_REF) {
+    const at = cursor.openWanted(KEYED_SIZE.SHARED_DATA_REF);
+    cursor.view.setUint32(at, reference.change, true);
+  } else cursor.openWanted(0);
+}
+
 /** Two referrers with one hash lie behind each other: the second has the hash plus 1. */
 function* seekKeyed(cursor: ChangeCursor, key: KeyWords, reference: DelayedReference): Task<void> {
   for (;;) {
     yield* cursor.seekExact(key);
-    if (!cursor.found || reference.type === KEY_TYPE.TREE_BLOCK_REF) return;
+    if (!cursor.found || reference.type !== KEY_TYPE.EXTENT_DATA_REF) return;
     if (isSameData(cursor.view, cursor.dataOffset, reference)) return;
     key.offsetLow = (key.offsetLow + 1) >>> 0;
     if (key.offsetLow === 0) key.offsetHigh = (key.offsetHigh + 1) >>> 0;
@@ -272,7 +305,7 @@ function* seekKeyed(cursor: ChangeCursor, key: KeyWords, reference: DelayedRefer
 
 function keyOfKeyed(logical: LogicalAddress, reference: DelayedReference): KeyWords {
   const key = new KeyWords();
-  if (reference.type === KEY_TYPE.TREE_BLOCK_REF) return key.set(logical, reference.type, reference.root);
+  if (reference.type !== KEY_TYPE.EXTENT_DATA_REF) return key.set(logical, reference.type, referrerOf(reference));
   const hash = hashOf(reference);
   key.set(logical, reference.type, 0);
   key.offsetHigh = hash.high;
@@ -281,6 +314,7 @@ function keyOfKeyed(logical: LogicalAddress, reference: DelayedReference): KeyWo
 }
 
 function show(reference: DelayedReference): string {
+  if (reference.parent !== 0) return `of tree block ${reference.parent}`;
   if (reference.type === KEY_TYPE.TREE_BLOCK_REF) return `of tree ${reference.root}`;
   return `of tree ${reference.root} inode ${reference.inode} offset ${reference.offset}`;
 }

@@ -4,7 +4,9 @@ import type { Task } from '../../task/task.ts';
 import type { Mutex, RwSemaphore, WaitQueue, World } from '../../task/world.ts';
 import type { FixSet } from '../fixes.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
+import { FILE_EXTENT_INLINE_HEAD_SIZE } from '../format/file-extent.ts';
 import type { Superblock } from '../format/superblock.ts';
+import { ITEM_SIZE, leafCapacity } from '../format/tree-block.ts';
 import { Space } from '../space/space.ts';
 import { type Tree, TreeBlockCache, type TreeHost } from '../tree/tree.ts';
 import type { Device } from '../volume/device.ts';
@@ -28,6 +30,12 @@ export interface FsOptions {
     readonly metadata: ByteCount | null;
     readonly data: ByteCount | null;
   };
+  /** The longest file that is kept inside its extent item, in bytes as stored there; 0: none. Default 2048, as btrfs. */
+  readonly maxInline?: ByteCount;
+  /** Compress data that is written through the page cache. */
+  readonly compress?: 'zlib' | 'zstd' | null;
+  /** With `compress`: try it again and again with files that did not get smaller once. */
+  readonly compressForce?: boolean;
 }
 
 /** The trees that every mounted file system has open; optional ones are null where the image lacks them. */
@@ -87,6 +95,10 @@ export class FsInfo implements TreeHost {
   /** Discard what commits free. */
   discard: boolean;
   readonly degraded: boolean;
+  /** What an inline extent holds at most; what a sector or a leaf has no room for is never inline. */
+  readonly maxInline: ByteCount;
+  readonly compress: 'zlib' | 'zstd' | null;
+  readonly compressForce: boolean;
   readonly chunkSizes: NonNullable<FsOptions['chunkSizes']>;
   readonly scrubs: ScrubControl;
   /** Devices whose sizes changed in the running transaction, in the order of the changes. */
@@ -112,6 +124,9 @@ export class FsInfo implements TreeHost {
     this.mountedReadOnly = options.readOnly ?? false;
     this.discard = options.discard ?? false;
     this.degraded = options.degraded ?? false;
+    this.maxInline = maxInlineOf(options, superblock);
+    this.compress = options.compress ?? null;
+    this.compressForce = options.compressForce ?? false;
     this.chunkSizes = options.chunkSizes ?? CHUNK_SIZES_OF_BTRFS;
     this.scrubs = new ScrubControl(world);
     this.volumeChangeMutex = world.mutex('volume-change', 0);
@@ -143,6 +158,13 @@ export class FsInfo implements TreeHost {
   get isReadOnly(): boolean {
     return this.mountedReadOnly || this.aborted !== null;
   }
+}
+
+const MAX_INLINE_OF_BTRFS = 2048;
+
+function maxInlineOf({ maxInline = MAX_INLINE_OF_BTRFS }: FsOptions, superblock: Superblock): ByteCount {
+  const { sectorSize, nodeSize } = superblock;
+  return Math.min(maxInline, sectorSize, leafCapacity(nodeSize) - ITEM_SIZE - FILE_EXTENT_INLINE_HEAD_SIZE);
 }
 
 const CHUNK_SIZES_OF_BTRFS = { system: null, metadata: null, data: null } as const;

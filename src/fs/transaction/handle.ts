@@ -3,13 +3,16 @@ import type { ByteCount, Generation, LogicalAddress } from '../../base/units.ts'
 import { Completed, DONE, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
+import { EXTENT_FLAG } from '../format/extent-item.ts';
 import { TREE_ID } from '../format/key.ts';
 import type { BlockGroup } from '../space/block-group.ts';
 import type { Tree, TreeChange } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
 import { allocateChunkOnDemand } from './chunk-allocation.ts';
 import { commitTransaction } from './commit.ts';
+import type { TreeBlockReferrer } from './delayed-references.ts';
 import type { FsInfo } from './fs-info.ts';
+import { knowsSharing, learnSharing, leaveBlock } from './shared-blocks.ts';
 import { DELAYED_REFERENCES, READ_ONLY, TRANSACTION } from './shared-state.ts';
 import { Transaction } from './transaction.ts';
 
@@ -54,7 +57,7 @@ export class TransactionHandle implements TreeChange {
     const { fs } = this;
     const logical = fs.space.allocateTreeBlock(groupTypeOf(tree));
     if (logical < 0) throw new FsError('ENOSPC', `allocation of a block of tree ${tree.id}: no metadata space is left`);
-    this.delayed.addTreeBlock(logical, fs.nodeSize, level, tree.id, this.generation, 1);
+    this.delayed.addTreeBlock(logical, fs.nodeSize, level, { root: tree.id, parent: 0 }, this.generation, 1, true);
     tree.bytesUsed += fs.nodeSize;
     return logical;
   }
@@ -71,7 +74,32 @@ export class TransactionHandle implements TreeChange {
       return;
     }
     block.isDirty = false;
-    this.delayed.addTreeBlock(block.address, fs.nodeSize, block.level, tree.id, this.generation, -1);
+    this.referToTreeBlock(block.address, block.level, { root: tree.id, parent: 0 }, -1);
+  }
+
+  knowsSharing(tree: Tree, block: TreeBlock): boolean {
+    return knowsSharing(this, tree, block);
+  }
+
+  learnSharing(block: TreeBlock): Task<void> {
+    return learnSharing(this, block);
+  }
+
+  leaveBlock(tree: Tree, block: TreeBlock): void {
+    leaveBlock(this, tree, block);
+  }
+
+  /** One reference more or less to a block that the transaction did not make. */
+  referToTreeBlock(logical: LogicalAddress, level: number, referrer: TreeBlockReferrer, change: 1 | -1): void {
+    this.delayed.addTreeBlock(logical, this.fs.nodeSize, level, referrer, this.generation, change, false);
+    this.transaction.sharedBlocks.note(logical, change, 0);
+  }
+
+  /** From now on the block refers itself to what it leads to. */
+  makeReferrer({ address, level }: TreeBlock): void {
+    const flags = EXTENT_FLAG.FULL_BACKREF;
+    this.delayed.addTreeBlockFlags(address, this.fs.nodeSize, level, this.generation, flags);
+    this.transaction.sharedBlocks.note(address, 0, flags);
   }
 
   noteDirty(block: TreeBlock): void {

@@ -47,11 +47,12 @@ interface BatchEffects {
 export function* runDelayedReferences(handle: TransactionHandle): Task<void> {
   const { fs, transaction } = handle;
   while (transaction.delayedReferences.size > 0) {
-    fs.world.touch(DELAYED_REFERENCES, 'write');
-    const batch = transaction.delayedReferences.take();
     const effects: BatchEffects = { freedData: [], freeSpace: [] };
     const cursor = yield* openForChange(handle, fs.trees.extent);
     try {
+      // Under the lock: whoever asks who refers to an extent finds each reference pending or in its item.
+      fs.world.touch(DELAYED_REFERENCES, 'write');
+      const batch = transaction.delayedReferences.take();
       for (const head of batch) yield* runHead(handle, cursor, head, effects);
     } finally {
       cursor.release();
@@ -81,7 +82,7 @@ function* runHead(
     noteFreeSpaceChange(fs, effects.freeSpace, head.logical, head.length, false);
     return;
   }
-  if (head.references.every((reference) => reference.change === 0)) return;
+  if (head.newFlags === 0 && head.references.every((reference) => reference.change === 0)) return;
   const outcome = yield* changeExtent(fs, cursor, head);
   if (outcome === 'kept') return;
   if (head.isData) effects.freedData.push({ start: head.logical, length: head.length });

@@ -6,6 +6,7 @@ import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
 import type { DeviceRange } from '../volume/device.ts';
 import { DelayedReferences } from './delayed-references.ts';
+import { SharedBlocks } from './shared-blocks.ts';
 
 /** The kernel's states. Who may enter: `running` all; `commit-start` those that join; later ones nobody. */
 export const TRANSACTION_STATES = [
@@ -30,6 +31,7 @@ export class Transaction {
   /** Open handles that are no mere joiners: the commit waits for these first. */
   externalWriters = 0;
   readonly delayedReferences = new DelayedReferences();
+  readonly sharedBlocks = new SharedBlocks();
   /** Freed by this transaction; allocatable after its end (R1). */
   readonly pinned: Range[] = [];
   /** Removed groups whose space is discarded once the transaction is durable: frozen, each with a reference. */

@@ -25,27 +25,33 @@ export class ChangeCursor extends PathEditor {
   }
 
   override next(): Task<boolean> {
-    return this.copiesEagerly ? this.moveAndCopy(super.next()) : super.next();
+    return this.arriveAfter(super.next());
   }
 
   override previous(): Task<boolean> {
-    return this.copiesEagerly ? this.moveAndCopy(super.previous()) : super.previous();
+    return this.arriveAfter(super.previous());
   }
 
-  private *moveAndCopy(move: Task<boolean>): Task<boolean> {
+  private arriveAfter(move: Task<boolean>): Task<boolean> {
+    return this.copiesEagerly || this.tree.lastSnapshot > 0 ? this.moveAndArrive(move) : move;
+  }
+
+  private *moveAndArrive(move: Task<boolean>): Task<boolean> {
     const moved = yield* move;
-    if (moved) this.prepare();
+    if (!this.knowsSharing()) yield* this.learnSharing();
+    if (moved && this.copiesEagerly) this.prepare();
     return moved;
   }
 
   protected override seekWanted(): Task<void> {
-    if (!this.tryDescend()) return this.seekAndCopySlowly();
+    if (!this.tryDescend() || !this.knowsSharing()) return this.seekAndArriveSlowly();
     if (this.copiesEagerly) this.prepare();
     return DONE;
   }
 
-  private *seekAndCopySlowly(): Task<void> {
+  private *seekAndArriveSlowly(): Task<void> {
     while (!this.tryDescend()) yield* this.readMissing();
+    if (!this.knowsSharing()) yield* this.learnSharing();
     if (this.copiesEagerly) this.prepare();
   }
 

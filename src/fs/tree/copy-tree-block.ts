@@ -1,5 +1,12 @@
 import { viewOf } from '../../base/bytes.ts';
-import { setBlockAddress, setBlockGeneration, setBlockOwner, setPointer } from '../format/tree-block.ts';
+import {
+  HEADER_FLAG_WRITTEN,
+  setBlockAddress,
+  setBlockFlags,
+  setBlockGeneration,
+  setBlockOwner,
+  setPointer,
+} from '../format/tree-block.ts';
 import type { Tree, TreeChange } from './tree.ts';
 import type { TreeBlock } from './tree-block.ts';
 
@@ -8,7 +15,10 @@ export function isOwn(block: TreeBlock, change: TreeChange): boolean {
   return block.generation === change.generation && block.isDirty;
 }
 
-/** Copies a block to a new address for this transaction, and links the copy where the original was. */
+/**
+ * Copies a block to a new address for this transaction, and links the copy where the original was. `change` must know
+ * how the block is shared.
+ */
 export function copyTreeBlock(
   change: TreeChange,
   tree: Tree,
@@ -21,6 +31,7 @@ export function copyTreeBlock(
   const copy = change.fs.blocks.initialise(address, bytes, viewOf(bytes));
   const view = copy.view;
   setBlockAddress(view, address);
+  setBlockFlags(view, HEADER_FLAG_WRITTEN);
   setBlockGeneration(view, change.generation);
   setBlockOwner(view, tree.id);
   copy.generation = change.generation;
@@ -32,6 +43,6 @@ export function copyTreeBlock(
   } else {
     setPointer(parent.view, slot, address, change.generation);
   }
-  change.freeTreeBlock(tree, block);
+  change.leaveBlock(tree, block);
   return copy;
 }

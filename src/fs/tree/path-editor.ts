@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import { viewOf } from '../../base/bytes.ts';
+import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import {
   HEADER_SIZE,
@@ -40,6 +41,20 @@ export class PathEditor extends Cursor {
   constructor(change: TreeChange, tree: Tree, held: Held) {
     super(change.fs, tree, held, false);
     this.change = change;
+  }
+
+  /** Plain copies need to know who else leads to the path's blocks; false when that must be read first. */
+  protected knowsSharing(): boolean {
+    const { change, tree } = this;
+    if (tree.lastSnapshot === 0) return true;
+    return this.blocks.every((block) => isOwn(block, change) || change.knowsSharing(tree, block));
+  }
+
+  protected *learnSharing(): Task<void> {
+    const { change, tree } = this;
+    for (const block of this.blocks) {
+      if (!isOwn(block, change) && !change.knowsSharing(tree, block)) yield* change.learnSharing(block);
+    }
   }
 
   /** Copies what of the path still belongs to an earlier transaction. Throws ENOSPC. */
@@ -274,7 +289,8 @@ export class PathEditor extends Cursor {
       const right = this.childInMemory(parent, slot + 1);
       if (right !== null && fillOf(block) + fillOf(right) <= capacity) {
         appendAll(block, right);
-        this.change.freeTreeBlock(this.tree, right);
+        if (isOwn(right, this.change)) this.change.freeTreeBlock(this.tree, right);
+        else this.change.leaveBlock(this.tree, right);
         this.unlink(level + 1, slot + 1);
         return;
       }
@@ -299,6 +315,9 @@ export class PathEditor extends Cursor {
   private childInMemory(parent: TreeBlock, slot: number): TreeBlock | null {
     const child = this.fs.blocks.find(pointerAddress(parent.view, slot));
     if (child === null || child.generation !== pointerGeneration(parent.view, slot)) return null;
+    // Neither is one that others may share worth asking who does.
+    const { change, tree } = this;
+    if (tree.lastSnapshot > 0 && !isOwn(child, change) && !change.knowsSharing(tree, child)) return null;
     return child;
   }
 }

@@ -1,8 +1,10 @@
 import { viewOf } from '../../base/bytes.ts';
 import type { Generation, LogicalAddress, TreeId } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
+import type { Task } from '../../task/task.ts';
 import type { IoPurpose, RwSemaphore, World } from '../../task/world.ts';
-import { rootItemBytesUsed } from '../format/root-item.ts';
+import { OBJECT_ID, TREE_ID } from '../format/key.ts';
+import { rootItemBytesUsed, rootItemLastSnapshot } from '../format/root-item.ts';
 import type { VolumeHost } from '../volume/volume.ts';
 import { TreeBlock } from './tree-block.ts';
 
@@ -23,6 +25,8 @@ export class Tree {
   isRootListed = false;
   /** Bytes of all its blocks. */
   bytesUsed: number;
+  /** The last transaction whose blocks a snapshot may share; 0 where there is none. */
+  readonly lastSnapshot: Generation;
   /** The root item as it stands in the root tree; empty for the trees that the superblock points to. */
   rootItem: Uint8Array;
 
@@ -35,8 +39,14 @@ export class Tree {
     this.root = root;
     this.commitRoot = root;
     this.rootItem = rootItem;
+    this.lastSnapshot = rootItem.length > 0 && isSubvolume(id) ? rootItemLastSnapshot(viewOf(rootItem), 0) : 0;
     this.bytesUsed = rootItem.length > 0 ? rootItemBytesUsed(viewOf(rootItem), 0) : 0;
   }
+}
+
+/** The top-level subvolume, or another one: only these share blocks. */
+export function isSubvolume(id: TreeId): boolean {
+  return id === TREE_ID.FS_TREE || id >= OBJECT_ID.FIRST_FREE;
 }
 
 /** Ids of blocks are this plus their address. */
@@ -104,6 +114,11 @@ export interface TreeChange {
   allocateTreeBlock(tree: Tree, level: number): LogicalAddress;
   /** Drops the tree's reference to the block. */
   freeTreeBlock(tree: Tree, block: TreeBlock): void;
+  /** False when `learnSharing` must come before the tree may copy the block, which subvolumes may share. */
+  knowsSharing(tree: Tree, block: TreeBlock): boolean;
+  learnSharing(block: TreeBlock): Task<void>;
+  /** The tree has taken over the content of the block: drops its reference, and moves those of what it leads to. */
+  leaveBlock(tree: Tree, block: TreeBlock): void;
   /** The block has new content that the commit must write. */
   noteDirty(block: TreeBlock): void;
   /** `tree.root` moved. */

@@ -1,4 +1,5 @@
 import type { DiskImage } from '../../record/image.ts';
+import { checkBackupTrees } from './backup-roots.ts';
 import { type Chunk, ChunkMap } from './chunk-map.ts';
 import { ChunkTreeVisitor, compareSystemChunks, readSystemChunks } from './chunk-tree.ts';
 import { CsumTreeVisitor } from './csum-tree.ts';
@@ -22,7 +23,8 @@ import {
 } from './members.ts';
 import type { SubvolumeEntry } from './name-links.ts';
 import { checkReplace } from './replace-item.ts';
-import { checkRootReferences, type RootItem, RootTreeVisitor } from './root-tree.ts';
+import { checkRootReferences } from './root-references.ts';
+import { type RootItem, RootTreeVisitor } from './root-tree.ts';
 import { checkSuperblock, type Superblock } from './superblock.ts';
 import {
   chunkTreeOf,
@@ -121,7 +123,14 @@ class ImageCheck {
     const uuids = new UuidTreeVisitor(faults);
     const uuidsComplete = this.#walkSystemTree(TREE.UUID, uuids);
     this.#walkSystemTree(TREE.QUOTA, ACCEPT_ALL);
-    const files = new FileExtentChecker(newest, this.#ledger, csumsComplete ? csums : null, extentTree, faults);
+    const files = new FileExtentChecker(
+      newest,
+      this.#ledger,
+      csumsComplete ? csums : null,
+      extentTree,
+      this.#verifyData ? this.#chunks : null,
+      faults,
+    );
     for (const { block, slot, objectid, offset, at, size } of this.#roots.fileExtents) {
       if (size === FILE_EXTENT_SIZE) files.countReference(block, slot, objectid, offset, at);
     }
@@ -192,6 +201,7 @@ class ImageCheck {
       this.#faults.error('tree', { tree: id }, 'root-missing', 'the root tree has no root item for it');
     }
     checkRootReferences(this.#roots, this.#faults);
+    checkBackupTrees(this.#super, this.#roots.roots, this.#faults);
     if (this.#roots.hasForeignRoots) this.#everyTreeRead = false;
   }
 

@@ -18,7 +18,7 @@ import {
   TREE,
   TYPE,
 } from './layout.ts';
-import { sameUuid, showUuid } from './raw-fields.ts';
+import { isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
 
@@ -71,6 +71,7 @@ export class ChunkTreeVisitor implements ItemVisitor {
     }
     if (objectid !== 1) faults.item(block, slot, 'dev-item-key', 'objectid of a device item is wrong', objectid, 1);
     const id = readU64(view, at);
+    if (offset <= 0) faults.item(block, slot, 'dev-item-devid', 'devid is not positive', offset, '≥ 1');
     if (id !== offset) faults.item(block, slot, 'dev-item-devid', 'devid is not that of the key', id, offset);
     const place = { tree: TREE.CHUNK, block: block.logical, slot };
     const device = { id: offset, view, at, total: readU64(view, at + 8), used: readU64(view, at + 16), place };
@@ -89,6 +90,17 @@ export class ChunkTreeVisitor implements ItemVisitor {
     if (type !== 0) faults.item(block, slot, 'dev-item-type', 'type is not zero', type, 0);
     if (readU64(view, at + 52) !== 0) {
       faults.warnItem(block, slot, 'dev-item-start', 'start_offset is not zero', readU64(view, at + 52), 0);
+    }
+    // Hints of a placement that nobody reads: start_offset, dev_group, seek_speed, bandwidth.
+    if (!isZero(view, at + 60, 6)) {
+      faults.warnItem(block, slot, 'dev-item-hints', 'dev_group, seek_speed or bandwidth is not zero');
+    }
+    const twin = [...this.devices.values()].find(
+      (other) => other !== device && sameUuid(other.view, other.at + 66, view, at + 66),
+    );
+    if (twin !== undefined) {
+      const what = `uuid is also that of device ${twin.id}`;
+      faults.item(block, slot, 'dev-item-uuid-twice', what, showUuid(view, at + 66));
     }
     if (!sameUuid(view, at + 82, this.#sup.view, this.#sup.headerFsidAt)) {
       const expect = showUuid(this.#sup.view, this.#sup.headerFsidAt);
@@ -115,6 +127,9 @@ function parseChunk(
   return new Chunk(start, view, at, stripes);
 }
 
+/** No file system is larger: what is was wrapped around. */
+const ADDRESS_MAX = 2 ** 62;
+
 function checkChunk(chunk: Chunk, sup: Superblock, where: FaultPlace, faults: FaultCollector): void {
   const { view, at, type } = chunk;
   const wrong = (fault: string, what: string, have: unknown, expect?: unknown) =>
@@ -123,6 +138,8 @@ function checkChunk(chunk: Chunk, sup: Superblock, where: FaultPlace, faults: Fa
     wrong('chunk-start', 'start is not a multiple of 4096', chunk.start);
   if (chunk.length <= 0 || chunk.length % SECTOR !== 0) {
     wrong('chunk-length', 'length is not a positive multiple of 4096', chunk.length);
+  } else if (chunk.end > ADDRESS_MAX) {
+    wrong('chunk-length', 'the chunk ends beyond all addresses', chunk.end);
   }
   const owner = readU64(view, at + 8);
   if (owner !== TREE.EXTENT) wrong('chunk-owner', 'owner is wrong', owner, TREE.EXTENT);
@@ -163,6 +180,12 @@ function checkGroupType(type: number, sup: Superblock, wrong: Complain): void {
   }
   if (plain && kinds !== GROUP.SYSTEM && sup.has('MIXED_GROUPS')) {
     wrong('chunk-type', 'data and metadata apart although the feature is MIXED_GROUPS', hex(type));
+  }
+  if (type & (GROUP.RAID5 | GROUP.RAID6) && !sup.has('RAID56')) {
+    wrong('chunk-type', 'RAID5 or RAID6 without the feature RAID56', hex(type));
+  }
+  if (type & (GROUP.RAID1C3 | GROUP.RAID1C4) && !sup.has('RAID1C34')) {
+    wrong('chunk-type', 'RAID1C3 or RAID1C4 without the feature RAID1C34', hex(type));
   }
   if ((profile & (profile - 1)) !== 0) wrong('chunk-type', 'more than one profile', hex(type));
 }

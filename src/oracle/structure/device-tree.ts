@@ -183,6 +183,9 @@ const DEVICE_FIELDS = [
   ['bytes_used', 16, true],
   ['type', 36, false],
   ['generation', 44, false],
+  ['io_align and io_width', 24, false],
+  ['start_offset', 52, false],
+  ['dev_group, seek_speed and bandwidth', 58, false],
 ] as const;
 
 function checkSuperDeviceItem(sup: Superblock, facts: VolumeFacts, faults: FaultCollector): void {

@@ -192,9 +192,12 @@ export class ExtentTreeVisitor implements ItemVisitor {
       faults.item(block, slot, 'extent-length', 'length of a tree block is wrong', extent.length, this.#sup.nodeSize);
     }
     if (refs <= 0) faults.item(block, slot, 'extent-refs', 'reference count is not positive', refs, '≥ 1');
-    if (generation <= 0 || generation > this.#sup.generation) {
+    if (generation <= 0 || generation > block.written) {
       const what = 'generation is impossible';
-      faults.item(block, slot, 'extent-generation', what, generation, `1 to ${this.#sup.generation}`);
+      faults.item(block, slot, 'extent-generation', what, generation, `1 to ${block.written}`);
+    }
+    if (start + extent.length > ADDRESS_MAX) {
+      faults.item(block, slot, 'extent-length', 'the extent ends beyond all addresses', start + extent.length);
     }
     const known = EXTENT_FLAG_DATA | EXTENT_FLAG_TREE_BLOCK | EXTENT_FLAG_FULL_BACKREF;
     if ((kind !== EXTENT_FLAG_DATA && kind !== EXTENT_FLAG_TREE_BLOCK) || (flags & ~known) !== 0 || flagsHigh !== 0) {
@@ -235,10 +238,6 @@ export class ExtentTreeVisitor implements ItemVisitor {
     while (cursor < end) {
       const type = view.getUint8(cursor);
       const length = INLINE_SIZES[type];
-      if (type === TYPE.EXTENT_OWNER_REF && cursor + 9 <= end) {
-        cursor += 9;
-        continue;
-      }
       if (length === undefined || cursor + length > end) {
         const fault = length === undefined ? 'inline-ref-type' : 'inline-ref-size';
         this.#faults.item(block, slot, fault, 'an inline reference is malformed', typeName(type));
@@ -356,6 +355,9 @@ export class ExtentTreeVisitor implements ItemVisitor {
     this.#dataReference(block, slot, extent, at);
   }
 }
+
+/** No file system is larger: what is was wrapped around. */
+const ADDRESS_MAX = 2 ** 62;
 
 /** A colliding hash takes the next free key; doubles of this size are 1024 apart. */
 const COLLISIONS_MAX = 4096;

@@ -1,4 +1,6 @@
 import { readU64 } from '../../base/bytes.ts';
+import type { ChunkMap } from './chunk-map.ts';
+import { beginsAsCompressed, describeBeginning } from './compressed-data.ts';
 import type { CsumTreeVisitor } from './csum-tree.ts';
 import type { ExtentLedger } from './extent-ledger.ts';
 import type { FaultCollector } from './fault-report.ts';
@@ -27,6 +29,8 @@ export class FileExtentTally {
   /** End of the contiguous run of extents from the start of the file. */
   contiguousEnd = 0;
   inlineBytes = -1;
+  /** Among the bytes of inline data is a zero. */
+  inlineHasNul = false;
   isInlineCompressed = false;
   regularCount = 0;
   preallocCount = 0;
@@ -37,6 +41,7 @@ export class FileExtentTally {
     this.writtenEnd = 0;
     this.contiguousEnd = 0;
     this.inlineBytes = -1;
+    this.inlineHasNul = false;
     this.isInlineCompressed = false;
     this.regularCount = 0;
     this.preallocCount = 0;
@@ -52,15 +57,19 @@ export class FileExtentChecker {
   readonly #ledger: ExtentLedger;
   readonly #csums: CsumTreeVisitor | null;
   readonly #extentTreeComplete: boolean;
+  readonly #data: ChunkMap | null;
   readonly #faults: FaultCollector;
 
+  /** `data`: where compressed data may be looked at; null when no data is to be read. */
   constructor(
     sup: Superblock,
     ledger: ExtentLedger,
     csums: CsumTreeVisitor | null,
     extentTreeComplete: boolean,
+    data: ChunkMap | null,
     faults: FaultCollector,
   ) {
+    this.#data = data;
     this.#sup = sup;
     this.#ledger = ledger;
     this.#csums = csums;
@@ -111,9 +120,9 @@ export class FileExtentChecker {
     at: number,
   ): void {
     const faults = this.#faults;
-    if (generation < 0 || generation > this.#sup.generation) {
+    if (generation < 0 || generation > block.written) {
       const what = 'generation of a file extent is from the future';
-      faults.item(block, slot, 'file-extent-generation', what, generation, `≤ ${this.#sup.generation}`);
+      faults.item(block, slot, 'file-extent-generation', what, generation, `≤ ${block.written}`);
     }
     if (offset < 0 || offset % SECTOR !== 0) {
       faults.item(block, slot, 'file-extent-alignment', 'file offset is not a multiple of 4096', offset);
@@ -155,8 +164,11 @@ export class FileExtentChecker {
     if (ramBytes <= 0 || ramBytes > SECTOR) {
       faults.item(block, slot, 'inline-extent-ram-bytes', 'ram_bytes is impossible', ramBytes, `1 to ${SECTOR}`);
     }
+    const data = block.bytes.subarray(at + FILE_EXTENT_INLINE_START, at + size);
+    if (compression !== 0 && block.first) this.#checkCompressed(block, slot, compression, data, stored);
     tally.bytes += compression === 0 ? stored : ramBytes;
     tally.inlineBytes = ramBytes;
+    tally.inlineHasNul = data.includes(0);
     tally.isInlineCompressed = compression !== 0;
     tally.end = offset + SECTOR;
     tally.writtenEnd = tally.end;
@@ -182,11 +194,17 @@ export class FileExtentChecker {
     const length = readU64(view, at + 45);
     if (block.first) this.#checkSizes(block, slot, compression, ramBytes, diskStart, diskLength, extentOffset, length);
     const end = offset + length;
+    if (end > FILE_END_MAX && block.first) {
+      const what = 'a file extent ends beyond the largest file';
+      this.#faults.item(block, slot, 'file-extent-end', what, end, '≤ 2^63');
+    }
     if (tally.contiguousEnd === offset) tally.contiguousEnd = end;
     tally.end = Math.max(tally.end, end);
     if (diskStart === 0) {
       if (type === FILE_EXTENT_PREALLOC && block.first) {
         this.#faults.item(block, slot, 'file-extent-disk-bytenr', 'a preallocated extent without space', 0, '> 0');
+      } else if (compression !== 0 && block.first) {
+        this.#faults.item(block, slot, 'file-extent-hole', 'a hole that is compressed', compression, 0);
       }
       return;
     }
@@ -201,9 +219,44 @@ export class FileExtentChecker {
         this.#faults.item(block, slot, 'file-extent-compression', what, compression, 0);
       }
     }
-    if (block.first) this.countReference(block, slot, inode, offset, at);
-    if (block.first)
-      this.#checkCsums(block, slot, compression, type, diskStart, diskLength, extentOffset, length, csums);
+    if (!block.first) return;
+    this.countReference(block, slot, inode, offset, at);
+    if (compression !== 0) this.#checkStored(block, slot, compression, type, diskStart, diskLength, csums);
+    this.#checkCsums(block, slot, compression, type, diskStart, diskLength, extentOffset, length, csums);
+  }
+
+  /** The beginning of compressed data on disk. Linux compresses nothing that has no checksums. */
+  #checkStored(
+    block: TreeBlock,
+    slot: number,
+    compression: number,
+    type: number,
+    start: number,
+    length: number,
+    rule: CsumRule,
+  ): void {
+    if (rule === 'forbidden') {
+      const what = 'compressed data of a NODATASUM inode';
+      this.#faults.warnItem(block, slot, 'file-extent-compressed-nodatasum', what, compression, 0);
+    }
+    if (type !== FILE_EXTENT_REGULAR || compression >= COMPRESSION_NAMES.length || this.#data === null) return;
+    if (!(start > 0) || start % SECTOR !== 0 || !(length > 0)) return;
+    let seen: Uint8Array | null = null;
+    for (let copy = 0; copy < this.#data.copiesAt(start); copy++) {
+      const bytes = this.#data.read(start, SECTOR, copy);
+      if (bytes === null) continue;
+      // A copy that is damaged is the checksum's business.
+      if (beginsAsCompressed(compression, bytes, length)) return;
+      seen ??= bytes;
+    }
+    if (seen !== null) this.#checkCompressed(block, slot, compression, seen, length);
+  }
+
+  #checkCompressed(block: TreeBlock, slot: number, compression: number, bytes: Uint8Array, length: number): void {
+    if (compression >= COMPRESSION_NAMES.length || beginsAsCompressed(compression, bytes, length)) return;
+    const [have, expect] = describeBeginning(compression, bytes);
+    const what = 'compressed data does not begin as its method says';
+    this.#faults.item(block, slot, 'compressed-data-format', what, have, expect);
   }
 
   /** The extent item's side of a regular file extent: it exists, has this length, and refers back. */
@@ -317,4 +370,6 @@ export class FileExtentChecker {
   }
 }
 
+/** Sizes of files are signed. */
+const FILE_END_MAX = 2 ** 63;
 const EXTENT_FIELDS = ['ram_bytes', 'disk_bytenr', 'disk_num_bytes', 'offset', 'num_bytes'] as const;

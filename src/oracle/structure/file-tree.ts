@@ -1,18 +1,17 @@
 import { readU64 } from '../../base/bytes.ts';
 import { rawCrc32c } from '../../base/crc32c.ts';
-import type { FaultCollector } from './fault-report.ts';
+import { type FaultCollector, showName } from './fault-report.ts';
 import { type CsumRule, type FileExtentChecker, FileExtentTally } from './file-extents.ts';
+import { checkInodeItem } from './inode-item.ts';
 import {
   DIR_ITEM_SIZE,
+  DIRECTORY_ENTRY_TYPE,
   entryTypeOf,
   FIRST_FREE_OBJECTID,
   INODE_EXTREF_SIZE,
-  INODE_FLAGS_KNOWN,
   INODE_ITEM_SIZE,
   INODE_NODATASUM,
   INODE_REF_SIZE,
-  INODE_RO_FLAGS_KNOWN,
-  LAST_FREE_OBJECTID,
   NAME_MAX,
   SECTOR,
   showKey,
@@ -21,15 +20,14 @@ import {
 } from './layout.ts';
 import { NameLinks } from './name-links.ts';
 import { byteString } from './raw-fields.ts';
-import { hex, type Superblock } from './superblock.ts';
+import type { Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import { checkXattr } from './xattr-items.ts';
 
 const MODE_DIRECTORY = 4;
 const MODE_REGULAR = 8;
 const MODE_SYMLINK = 10;
-const XATTR_ENTRY_TYPE = 8;
 const NAME_HASH_SEED = 0xfffffffe;
-const NANOSECONDS = 1_000_000_000;
 
 /**
  * Judges one subvolume: inodes, names and file extents. Relies on the tree's order: all items of one inode follow each
@@ -99,6 +97,7 @@ export class FileTreeVisitor implements ItemVisitor {
         break;
       case TYPE.VERITY_DESC:
       case TYPE.VERITY_MERKLE:
+        if (!this.#sup.hasReadOnly('VERITY')) this.#unexpected(block, slot, objectid, type, offset);
         break;
       default:
         this.#unexpected(block, slot, objectid, type, offset);
@@ -166,33 +165,7 @@ export class FileTreeVisitor implements ItemVisitor {
     this.#mode = view.getUint32(at + 52, true);
     this.#flags = view.getUint32(at + 64, true);
     faults.counts.inodes++;
-    if (!block.first) return;
-    const isFileId = objectid >= FIRST_FREE_OBJECTID || (objectid < 0 && objectid <= LAST_FREE_OBJECTID);
-    if (!isFileId && objectid !== TREE.FREE_INO) {
-      faults.item(block, slot, 'inode-number', 'inode number is outside the range of files', objectid, '≥ 256');
-    }
-    if (offset !== 0) faults.item(block, slot, 'inode-key-offset', 'offset of an inode key is not zero', offset, 0);
-    const max = this.#sup.generation;
-    for (const [name, field] of [['generation', 0] as const, ['transid', 8] as const]) {
-      const value = readU64(view, at + field);
-      if (value >= 0 && value <= max) continue;
-      const what = `${name} of an inode is from the future`;
-      faults.item(block, slot, `inode-${name}`, what, value, `≤ ${max}`);
-    }
-    const mode = this.#mode;
-    if (entryTypeOf(mode) === 0 || mode > 0xffff) {
-      faults.item(block, slot, 'inode-mode', 'mode has no valid file type', `0${mode.toString(8)}`);
-    }
-    const roFlags = view.getUint32(at + 68, true);
-    if ((this.#flags & ~INODE_FLAGS_KNOWN) !== 0 || (roFlags & ~INODE_RO_FLAGS_KNOWN) !== 0) {
-      faults.item(block, slot, 'inode-flags', 'unknown flags', `${hex(roFlags)} ${hex(this.#flags)}`);
-    }
-    if (this.#size < 0) faults.item(block, slot, 'inode-size', 'size is beyond 2^63', this.#size);
-    for (let field = 112; field < 160; field += 12) {
-      const nanoseconds = view.getUint32(at + field + 8, true);
-      if (nanoseconds < NANOSECONDS) continue;
-      faults.item(block, slot, 'inode-time', 'nanoseconds of a time are too many', nanoseconds, `< ${NANOSECONDS}`);
-    }
+    if (block.first) checkInodeItem(block, slot, objectid, offset, at, faults);
   }
 
   #inodeReferences(block: TreeBlock, slot: number, inode: number, parent: number, at: number, size: number): void {
@@ -217,6 +190,7 @@ export class FileTreeVisitor implements ItemVisitor {
     if (!this.#sup.has('EXTENDED_IREF')) {
       this.#faults.item(block, slot, 'inode-extref-feature', 'an INODE_EXTREF without the feature EXTENDED_IREF');
     }
+    if (size === 0) this.#faults.item(block, slot, 'inode-ref-size', 'an inode reference without a name', 0);
     for (let cursor = at; cursor < end; ) {
       const length = cursor + INODE_EXTREF_SIZE <= end ? block.view.getUint16(cursor + 16, true) : 0;
       const next = cursor + INODE_EXTREF_SIZE + length;
@@ -251,11 +225,18 @@ export class FileTreeVisitor implements ItemVisitor {
       if (parent !== inode || name !== '..') {
         const what = 'the top directory is named by something else than itself';
         this.#faults.item(block, slot, 'top-directory-ref', what, parent, '256 ".."');
+      } else if (index !== 0) {
+        const what = 'the top directory has an index in itself';
+        this.#faults.warnItem(block, slot, 'top-directory-ref', what, index, 0);
       }
       return;
     }
     this.#checkNameBytes(block, slot, name);
     if (index < 2) this.#faults.item(block, slot, 'inode-ref-index', 'index of a name is below 2', index, '≥ 2');
+    if (parent < FIRST_FREE_OBJECTID) {
+      const what = 'the directory of a name is outside the range of files';
+      this.#faults.item(block, slot, 'inode-ref-parent', what, parent, '≥ 256');
+    }
     if (this.#isDirectory) this.#parents.set(inode, parent);
     this.links.addReference(parent, name, index, inode, this.#hasItem ? entryTypeOf(this.#mode) : 0);
   }
@@ -284,6 +265,7 @@ export class FileTreeVisitor implements ItemVisitor {
     const end = at + size;
     const isXattr = keyType === TYPE.XATTR_ITEM;
     let count = 0;
+    const xattrs: string[] = [];
     for (let cursor = at; cursor < end; ) {
       const fits = cursor + DIR_ITEM_SIZE <= end;
       const dataLength = fits ? view.getUint16(cursor + 25, true) : 0;
@@ -301,30 +283,26 @@ export class FileTreeVisitor implements ItemVisitor {
         if (offset !== expect) faults.item(block, slot, 'name-hash', 'key is not the hash of the name', offset, expect);
       }
       const transid = readU64(view, cursor + 17);
-      if ((transid < 0 || transid > this.#sup.generation) && block.first) {
+      if ((transid < 0 || transid > block.written) && block.first) {
         const what = 'transid of an entry is from the future';
         // mkfs.btrfs --rootdir writes whatever was in its memory there.
-        faults.warnItem(block, slot, 'dir-item-transid', what, transid, `≤ ${this.#sup.generation}`);
+        faults.warnItem(block, slot, 'dir-item-transid', what, transid, `≤ ${block.written}`);
       }
       const type = view.getUint8(cursor + 29);
-      if (isXattr) this.#xattr(block, slot, cursor, type);
-      else this.#entry(block, slot, inode, keyType, offset, cursor, type, dataLength, nameLength);
+      if (isXattr) {
+        const name = byteString(bytes, nameAt, nameLength);
+        if (block.first) checkXattr(block, slot, cursor, name, faults);
+        if (xattrs.includes(name)) {
+          faults.item(block, slot, 'xattr-twice', 'an inode has an attribute twice', showName(name));
+        }
+        xattrs.push(name);
+      } else this.#entry(block, slot, inode, keyType, offset, cursor, type, dataLength, nameLength);
       cursor = next;
     }
     if (count === 0) faults.item(block, slot, 'dir-item-size', 'an entry without a name', 0);
     if (keyType === TYPE.DIR_INDEX && count > 1) {
       faults.item(block, slot, 'dir-index-count', 'more than one name for one index', count, 1);
     }
-  }
-
-  #xattr(block: TreeBlock, slot: number, at: number, type: number): void {
-    if (type !== XATTR_ENTRY_TYPE) {
-      this.#faults.item(block, slot, 'xattr-type', 'type of an attribute is wrong', type, XATTR_ENTRY_TYPE);
-    }
-    const { view } = block;
-    const location = readU64(view, at) !== 0 || view.getUint8(at + 8) !== 0 || readU64(view, at + 9) !== 0;
-    if (location)
-      this.#faults.item(block, slot, 'xattr-location', 'an attribute leads somewhere', readU64(view, at), 0);
   }
 
   #entry(
@@ -351,6 +329,7 @@ export class FileTreeVisitor implements ItemVisitor {
       const what = 'an entry leads to something that is no inode';
       faults.item(block, slot, 'dir-item-location', what, showKey(child, locationType, locationOffset));
     }
+    if (isSubvolume) this.#checkSubvolumeEntry(block, slot, child, locationOffset, type);
     if (this.#hasItem && !this.#isDirectory && this.#entries === 0) {
       faults.item(block, slot, 'entry-in-non-directory', 'an entry in something that is no directory', directory);
     }
@@ -363,7 +342,18 @@ export class FileTreeVisitor implements ItemVisitor {
       return;
     }
     if (offset < 2) faults.item(block, slot, 'dir-index-low', 'index of a name is below 2', offset, '≥ 2');
-    this.links.addIndex(directory, name, offset, child, type);
+    this.links.addIndex(directory, name, offset, child, type, isSubvolume);
+  }
+
+  #checkSubvolumeEntry(block: TreeBlock, slot: number, child: number, offset: number, type: number): void {
+    if (type !== DIRECTORY_ENTRY_TYPE) {
+      const what = 'an entry that leads to a subvolume is not called a directory';
+      this.#faults.item(block, slot, 'dir-item-type', what, type, DIRECTORY_ENTRY_TYPE);
+    }
+    if (child < FIRST_FREE_OBJECTID || offset < -1 || offset > block.written) {
+      const what = 'an entry leads to something that is no subvolume';
+      this.#faults.item(block, slot, 'dir-item-location', what, showKey(child, TYPE.ROOT_ITEM, offset));
+    }
   }
 
   #fileExtent(block: TreeBlock, slot: number, inode: number, offset: number, at: number, size: number): void {
@@ -396,6 +386,10 @@ export class FileTreeVisitor implements ItemVisitor {
         const what = 'size of a directory is not twice the length of its names';
         this.#error('directory-size', what, this.#size, this.#nameBytes);
       }
+      if (this.#nlink === 0 && this.#entries > 0) {
+        const what = 'a directory without a name still has entries';
+        this.#error('orphan-directory-not-empty', what, this.#entries, 0);
+      }
       // The top directory has no other name, and an unlinked one none to hang on.
       if (inode === FIRST_FREE_OBJECTID || this.#nlink === 0) this.#parents.set(inode, FIRST_FREE_OBJECTID);
     }
@@ -417,6 +411,8 @@ export class FileTreeVisitor implements ItemVisitor {
       const place = { tree: this.#tree, inode: this.#inode, block: this.#block, slot: this.#slot };
       const what = 'target of a symlink is stored with one byte more';
       this.#faults.warn('inode', place, 'symlink-size', what, this.#size, tally.inlineBytes);
+    } else if (tally.inlineHasNul) {
+      this.#error('symlink-target', 'target of a symlink ends within itself', 'a NUL byte', 'none');
     } else if (tally.inlineBytes !== this.#size) {
       this.#error('symlink-size', 'size of a symlink is not that of its target', this.#size, tally.inlineBytes);
     }
@@ -428,6 +424,11 @@ export class FileTreeVisitor implements ItemVisitor {
     if (tally.inlineBytes > 0 && !tally.isInlineCompressed && tally.inlineBytes > this.#size) {
       const what = 'inline data is longer than the file';
       this.#error('inline-extent-beyond-size', what, tally.inlineBytes, `≤ ${this.#size}`);
+    } else if (tally.inlineBytes > 0 && tally.inlineBytes < Math.min(this.#size, SECTOR)) {
+      // Legal only between a commit and the writeback of a file that has just grown.
+      const what = 'inline data ends before the file and before its first block';
+      const place = { tree: this.#tree, inode: this.#inode, block: this.#block, slot: this.#slot };
+      this.#faults.warn('inode', place, 'inline-extent-short', what, tally.inlineBytes, this.#size);
     } else if (tally.writtenEnd > end && this.#tree !== TREE.DATA_RELOC && this.#nlink > 0) {
       // An orphan may be cut short already: the next mount frees what it has. Without NO_HOLES the size on disk may
       // lag behind writes that have finished out of order.

@@ -15,6 +15,8 @@ interface FreeSpaceInfo {
   readonly ranges: number[];
   /** Runs of free space, the number that `extent_count` states. */
   runs: number;
+  /** Where the bitmaps read so far end. */
+  bitmapEnd: number;
 }
 
 const BITMAP_BITS = 256 * 8;
@@ -72,10 +74,23 @@ export class FreeSpaceVisitor implements ItemVisitor {
       return;
     }
     const flags = block.view.getUint32(at + 4, true);
+    if (start < 0 || start % SECTOR !== 0 || length <= 0 || length % SECTOR !== 0) {
+      const what = 'a block group that is not made of sectors';
+      this.#faults.item(block, slot, 'free-space-alignment', what, showKey(start, TYPE.FREE_SPACE_INFO, length));
+    }
     if ((flags & ~1) !== 0) this.#faults.item(block, slot, 'free-space-flags', 'unknown flags', flags, '0 or 1');
     const place = { start, tree: block.tree, block: block.logical, slot };
     const extentCount = block.view.getUint32(at, true);
-    this.#current = { start, length, extentCount, usesBitmaps: (flags & 1) !== 0, place, ranges: [], runs: 0 };
+    this.#current = {
+      start,
+      length,
+      extentCount,
+      usesBitmaps: (flags & 1) !== 0,
+      place,
+      ranges: [],
+      runs: 0,
+      bitmapEnd: start,
+    };
     this.infos.push(this.#current);
   }
 
@@ -106,6 +121,11 @@ export class FreeSpaceVisitor implements ItemVisitor {
       this.#faults.item(block, slot, 'free-space-bitmap-size', what, size, Math.ceil(Math.min(bits, BITMAP_BITS) / 8));
       return;
     }
+    if (start !== info.bitmapEnd) {
+      const what = 'bitmaps of a block group do not follow each other';
+      this.#faults.item(block, slot, 'free-space-bitmap-gap', what, start, info.bitmapEnd);
+    }
+    info.bitmapEnd = start + length;
     const { ranges } = info;
     for (let bit = 0; bit < bits; bit++) {
       if ((block.bytes[at + (bit >>> 3)]! & (1 << (bit & 7))) === 0) continue;
@@ -147,6 +167,10 @@ export function checkFreeSpace(facts: FreeSpaceFacts, infos: readonly FreeSpaceI
     if (info.extentCount !== info.runs) {
       const what = 'extent_count is not the number of free ranges';
       faults.error('free space', info.place, 'free-space-count', what, info.extentCount, info.runs);
+    }
+    if (info.usesBitmaps && info.bitmapEnd !== info.start + info.length) {
+      const what = 'bitmaps end before their block group';
+      faults.error('free space', info.place, 'free-space-bitmap-gap', what, info.bitmapEnd, info.start + info.length);
     }
     const free: number[] = [];
     let position = group.start;

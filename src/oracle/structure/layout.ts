@@ -24,6 +24,7 @@ export const SUPER = {
   root: 80,
   chunkRoot: 88,
   logRoot: 96,
+  unusedLogRootTransid: 104,
   totalBytes: 112,
   bytesUsed: 120,
   rootDir: 128,
@@ -46,8 +47,10 @@ export const SUPER = {
   cacheGeneration: 555,
   uuidTreeGeneration: 563,
   metadataUuid: 571,
+  reserved: 595,
   sysChunkArray: 811,
   superRoots: 2859,
+  padding: 3531,
 } as const;
 export const SYS_CHUNK_ARRAY_MAX = 2048;
 export const LABEL_SIZE = 256;
@@ -219,6 +222,10 @@ export const ROOT_REF_SIZE = 18;
 export const FILE_EXTENT_SIZE = 53;
 export const FILE_EXTENT_INLINE_START = 21;
 export const NAME_MAX = 255;
+export const LINKS_MAX = 65535;
+/** Kind of an entry that is an extended attribute. */
+export const XATTR_ENTRY_TYPE = 8;
+export const DIRECTORY_ENTRY_TYPE = 2;
 
 export const GROUP = {
   DATA: 0x1,

@@ -15,6 +15,7 @@ class NameLink {
   itemType = 0;
   /** The entry leads to a subvolume: no inode reference exists for it in this tree. */
   isSubvolume = false;
+  isIndexOfSubvolume = false;
   indexChild = 0;
   indexType = 0;
   index = 0;
@@ -57,8 +58,9 @@ export class NameLinks {
     this.#settle(link);
   }
 
-  addIndex(directory: number, name: string, index: number, child: number, type: number): void {
+  addIndex(directory: number, name: string, index: number, child: number, type: number, isSubvolume: boolean): void {
     const link = this.#link(directory, name, HAS_INDEX);
+    link.isIndexOfSubvolume = isSubvolume;
     link.indexChild = child;
     link.indexType = type;
     link.index = index;
@@ -121,6 +123,10 @@ export class NameLinks {
       if (link.itemChild !== link.indexChild) {
         const what = 'DIR_ITEM and DIR_INDEX lead to different inodes';
         this.#complain(link, 'dir-item-location', what, link.itemChild, link.indexChild);
+      }
+      if (link.isSubvolume !== link.isIndexOfSubvolume) {
+        const what = 'only one of DIR_ITEM and DIR_INDEX leads to a subvolume';
+        this.#complain(link, 'dir-item-location', what);
       }
       if (link.itemType !== link.indexType) {
         const what = 'DIR_ITEM and DIR_INDEX differ in type';

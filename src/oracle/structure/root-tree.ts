@@ -16,6 +16,7 @@ import {
   TYPE,
 } from './layout.ts';
 import { byteString, isZero } from './raw-fields.ts';
+import { checkRootFields } from './root-item-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
 
@@ -170,7 +171,7 @@ export class RootTreeVisitor implements ItemVisitor {
   #checkRoot(block: TreeBlock, slot: number, root: RootItem, isSubvolume: boolean): void {
     const faults = this.#faults;
     const { view, at, id } = root;
-    const max = this.#sup.generation;
+    const max = block.written;
     if (root.bytenr <= 0 || root.bytenr % SECTOR !== 0) {
       faults.item(block, slot, 'root-bytenr', 'address of the root is not a multiple of 4096', root.bytenr);
     }
@@ -204,16 +205,12 @@ export class RootTreeVisitor implements ItemVisitor {
       const what = 'bytes_used is not a number of tree blocks';
       faults.warnItem(block, slot, 'root-bytes-used', what, root.bytesUsed);
     }
+    checkRootFields(block, slot, root, isSubvolume, faults);
     if (root.isLegacy) return;
     const generation2 = readU64(view, at + 239);
     if (generation2 !== root.generation) {
       // Linux takes this for an item written by an old kernel and forgets uuids and times.
       faults.item(block, slot, 'root-generation-v2', 'generation_v2 is not generation', generation2, root.generation);
-    }
-    for (const [name, field] of [['ctransid', 295] as const, ['otransid', 303] as const]) {
-      const value = readU64(view, at + field);
-      if (value >= 0 && value <= max) continue;
-      faults.item(block, slot, 'root-transid', `${name} is from the future`, value, `≤ ${max}`);
     }
   }
 
@@ -259,47 +256,5 @@ export class RootTreeVisitor implements ItemVisitor {
       const what = 'an entry of the root directory that names no tree';
       this.#faults.item(block, slot, 'default-subvolume', what, view.getUint8(at + 8), TYPE.ROOT_ITEM);
     }
-  }
-}
-
-/** Root references against back references, and both against the roots that exist. */
-export function checkRootReferences(roots: RootTreeVisitor, faults: FaultCollector): void {
-  const backward = new Map(roots.backward.map((reference) => [`${reference.parent}/${reference.child}`, reference]));
-  for (const reference of roots.forward) {
-    const key = `${reference.parent}/${reference.child}`;
-    const twin = backward.get(key);
-    const place = { parent: reference.parent, child: reference.child, ...reference.place };
-    if (twin === undefined) {
-      faults.error('root reference', place, 'root-backref-missing', 'ROOT_REF without its ROOT_BACKREF');
-    } else {
-      const same =
-        twin.directory === reference.directory && twin.index === reference.index && twin.name === reference.name;
-      if (!same) faults.error('root reference', place, 'root-ref-mismatch', 'ROOT_REF and ROOT_BACKREF differ');
-    }
-    backward.delete(key);
-    for (const id of [reference.parent, reference.child]) {
-      if (roots.roots.has(id)) continue;
-      faults.error('root reference', place, 'root-ref-dangling', `tree ${id} does not exist`);
-    }
-  }
-  for (const reference of backward.values()) {
-    const place = { parent: reference.parent, child: reference.child, ...reference.place };
-    faults.error('root reference', place, 'root-ref-missing', 'ROOT_BACKREF without its ROOT_REF');
-  }
-  const named = new Set(roots.forward.map((reference) => reference.child));
-  for (const root of roots.roots.values()) {
-    if (root.id < FIRST_FREE_OBJECTID) continue;
-    const orphan = roots.orphans.has(root.id);
-    if (root.refs > 0 && !named.has(root.id)) {
-      faults.error('root', { id: root.id, ...root.place }, 'root-unreachable', 'no ROOT_REF names this subvolume');
-    }
-    if (root.refs === 0 && !orphan) {
-      const what = 'a dropped subvolume without an orphan item';
-      faults.error('root', { id: root.id, ...root.place }, 'root-orphan-missing', what);
-    }
-  }
-  if (roots.defaultSubvolume !== -1 && !roots.roots.has(roots.defaultSubvolume)) {
-    const what = 'the default subvolume does not exist';
-    faults.error('root', { id: roots.defaultSubvolume }, 'default-subvolume', what);
   }
 }

@@ -1,6 +1,7 @@
 import { readU64, viewOf } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
 import type { DiskImage } from '../../record/image.ts';
+import { checkBackups } from './backup-roots.ts';
 import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import {
   COMPAT_RO,
@@ -9,8 +10,6 @@ import {
   INCOMPAT_UNSUPPORTED,
   LABEL_SIZE,
   LEVEL_MAX,
-  ROOT_BACKUP_SIZE,
-  ROOT_BACKUPS,
   SECTOR,
   SUPER,
   SUPER_FLAG_ERROR,
@@ -191,7 +190,22 @@ export function checkSuperblock(sup: Superblock, faults: FaultCollector): boolea
     faults.error('superblock', place, 'superblock-dev-item-fsid', what, have, showUuid(view, sup.headerFsidAt));
   }
   checkBackups(sup, place, faults);
+  checkUnused(sup, place, faults);
   return usable;
+}
+
+function checkUnused(sup: Superblock, place: FaultPlace, faults: FaultCollector): void {
+  const { view } = sup;
+  if (!isZero(view, SUPER.unusedLogRootTransid, 8)) {
+    const what = '__unused_log_root_transid is not zero';
+    faults.warn('superblock', place, 'superblock-reserved', what, readU64(view, SUPER.unusedLogRootTransid), 0);
+  }
+  if (!isZero(view, SUPER.padding, SUPER_SIZE - SUPER.padding)) {
+    faults.warn('superblock', place, 'superblock-reserved', 'padding is not zero');
+  }
+  if (!isZero(view, SUPER.reserved, SUPER.sysChunkArray - SUPER.reserved)) {
+    faults.warn('superblock', place, 'superblock-reserved', 'reserved bytes are not zero');
+  }
 }
 
 function checkFlags(sup: Superblock, place: FaultPlace, faults: FaultCollector): void {
@@ -248,6 +262,10 @@ function checkFeatures(sup: Superblock, place: FaultPlace, faults: FaultCollecto
   if (sup.hasReadOnly('BLOCK_GROUP_TREE') && !(sup.has('NO_HOLES') && sup.hasReadOnly('FREE_SPACE_TREE_VALID'))) {
     const what = 'BLOCK_GROUP_TREE without NO_HOLES and a valid free space tree';
     faults.error('superblock', place, 'superblock-compat-ro', what, hex(sup.compatRo));
+  }
+  if (!sup.has('MIXED_BACKREF')) {
+    const what = 'the feature MIXED_BACKREF, which all have, is off';
+    faults.warn('superblock', place, 'superblock-incompat', what, hex(sup.incompat));
   }
   if (sup.has('MIXED_GROUPS') && sup.nodeSize !== view.getUint32(SUPER.sectorSize, true)) {
     const what = 'mixed block groups need nodes as large as sectors';
@@ -333,32 +351,6 @@ function checkUsage(sup: Superblock, place: FaultPlace, faults: FaultCollector):
   if (arraySize > SYS_CHUNK_ARRAY_MAX || arraySize < 97) {
     const what = 'sys_chunk_array_size is impossible';
     faults.error('superblock', place, 'superblock-sys-chunk-array', what, arraySize, `97 to ${SYS_CHUNK_ARRAY_MAX}`);
-  }
-}
-
-/** Linux falls back to these by a mount option only; the slot of the current generation must agree with the rest. */
-function checkBackups(sup: Superblock, place: FaultPlace, faults: FaultCollector): void {
-  const { view } = sup;
-  for (let slot = 0; slot < ROOT_BACKUPS; slot++) {
-    const at = SUPER.superRoots + slot * ROOT_BACKUP_SIZE;
-    const generation = readU64(view, at + 8);
-    if (generation > sup.generation || generation < 0) {
-      const what = `backup root ${slot} is from the future`;
-      faults.warn('superblock', place, 'backup-root', what, generation, `≤ ${sup.generation}`);
-    }
-    if (generation !== sup.generation) continue;
-    const fields = [
-      ['tree_root', at, SUPER.root],
-      ['chunk_root', at + 16, SUPER.chunkRoot],
-      ['chunk_root_gen', at + 24, SUPER.chunkRootGeneration],
-      ['total_bytes', at + 96, SUPER.totalBytes],
-      ['num_devices', at + 112, SUPER.numDevices],
-    ] as const;
-    for (const [name, have, expect] of fields) {
-      if (readU64(view, have) === readU64(view, expect)) continue;
-      const what = `${name} of backup root ${slot} is not the current one`;
-      faults.warn('superblock', place, 'backup-root', what, readU64(view, have), readU64(view, expect));
-    }
   }
 }
 

@@ -15,7 +15,7 @@ import {
   TREE,
   TYPE,
 } from './layout.ts';
-import { compareKeysAt, sameUuid, showUuid } from './raw-fields.ts';
+import { compareKeysAt, isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
 
 const HEADER_FLAG_WRITTEN = 1;
@@ -35,8 +35,17 @@ export class TreeBlock {
   /** No other tree's walk has read this block: its references are to be counted now. */
   readonly first: boolean;
   readonly fullBackref: boolean;
+  /** The transaction that wrote the block: nothing in it can be younger. */
+  readonly written: number;
 
-  constructor(tree: number, logical: number, bytes: Uint8Array, first: boolean, fullBackref: boolean) {
+  constructor(
+    tree: number,
+    logical: number,
+    bytes: Uint8Array,
+    first: boolean,
+    fullBackref: boolean,
+    generation: number,
+  ) {
     this.tree = tree;
     this.logical = logical;
     this.bytes = bytes;
@@ -47,6 +56,8 @@ export class TreeBlock {
     this.level = this.view.getUint8(HEADER.level);
     this.first = first;
     this.fullBackref = fullBackref;
+    // Where header and parent do not agree, that is what is wrong, not the items.
+    this.written = Math.max(this.generation, generation);
   }
 }
 
@@ -148,7 +159,7 @@ export class TreeWalker {
       this.#miss();
       return;
     }
-    const block = new TreeBlock(tree.id, logical, bytes, first, extent.isFullBackref);
+    const block = new TreeBlock(tree.id, logical, bytes, first, extent.isFullBackref, generation);
     if (first) {
       extent.owner = block.owner;
       extent.blockGeneration = block.generation;
@@ -260,6 +271,10 @@ export class TreeWalker {
     if (flagsHigh >>> 24 !== 1) {
       this.#blockError(logical, level, 'block-backref-revision', 'backref revision is wrong', flagsHigh >>> 24, 1);
     }
+    if (!isZero(view, 4, 28)) {
+      const place = { tree: block.tree, block: logical };
+      this.#faults.warn('header', place, 'block-checksum-padding', 'bytes after the checksum are not zero');
+    }
     this.#chunkTreeUuid ??= view;
     if (!sameUuid(view, HEADER.chunkTreeUuid, this.#chunkTreeUuid, HEADER.chunkTreeUuid)) {
       const place = { tree: block.tree, block: logical };
@@ -337,6 +352,11 @@ export class TreeWalker {
       const at = HEADER_SIZE + slot * KEY_POINTER_SIZE;
       const child = readU64(view, at + 17);
       const generation = readU64(view, at + 25);
+      if (generation > block.written && block.first) {
+        const what = 'a key pointer is younger than its node';
+        const place = { tree: block.tree, block: logical, slot };
+        this.#faults.error('node', place, 'key-pointer-generation', what, generation, `≤ ${block.written}`);
+      }
       if (tree.counted && block.first) {
         this.#ledger.at(child).reference(parentType, parentRoot, 0, 0).expected++;
       }

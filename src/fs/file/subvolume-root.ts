@@ -1,0 +1,45 @@
+import type { TreeId } from '../../base/units.ts';
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { KEY_TYPE } from '../format/key.ts';
+import { decodeRootRef, type RootRef } from '../format/root-item.ts';
+import { openSubvolumeTree } from '../transaction/open-tree.ts';
+import { searchTree } from '../tree/cursor.ts';
+import { findParent, ROOT_DIRECTORY } from './directory-items.ts';
+import type { Files } from './files.ts';
+import type { Inode } from './inode.ts';
+import { getInode } from './inode-items.ts';
+
+/** Where a subvolume hangs: the name that leads to it, and the subvolume that has the name. */
+export interface SubvolumePlace extends RootRef {
+  readonly parent: TreeId;
+}
+
+/** The root directory of a subvolume: it has no name of its own in it, but may have one in another subvolume. */
+export function isSubvolumeRoot(inode: Inode): boolean {
+  return inode.number === ROOT_DIRECTORY;
+}
+
+/** The name of a subvolume; null for the topmost one, and for one that was deleted. */
+export function* findSubvolumePlace(files: Files, subvolume: TreeId): Task<SubvolumePlace | null> {
+  const key = { objectid: subvolume, type: KEY_TYPE.ROOT_BACKREF, offset: 0 };
+  const cursor = yield* searchTree(files.fs, files.fs.trees.root, key);
+  try {
+    if (!cursor.isAt(subvolume, KEY_TYPE.ROOT_BACKREF)) return null;
+    return { ...decodeRootRef(cursor.data), parent: cursor.offset };
+  } finally {
+    cursor.release();
+  }
+}
+
+/** What `..` leads to, held for the caller: also out of a subvolume, but never above where paths start. */
+export function* findParentDirectory(files: Files, directory: Inode): Task<Inode> {
+  const { tree } = directory;
+  if (!isSubvolumeRoot(directory)) return yield* getInode(files, tree, yield* findParent(files, directory));
+  if (tree === files.tree) return files.inodes.hold(directory);
+  const place = yield* findSubvolumePlace(files, tree.id);
+  if (place === null) throw new FsError('ENOENT', `subvolume ${tree.id} is in no directory any more`);
+  const parent = yield* openSubvolumeTree(files.fs, place.parent);
+  if (parent === null) throw new FsError('ENOENT', `subvolume ${place.parent} is not there`);
+  return yield* getInode(files, parent, place.dirid);
+}

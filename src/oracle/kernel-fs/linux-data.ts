@@ -1,0 +1,258 @@
+import { ERRNO } from '../../base/errno.ts';
+import { cString, LinuxError } from './libc.ts';
+import { LinuxFiles, type LinuxTarget, OPEN } from './linux-files.ts';
+import {
+  decodeDedupeRange,
+  decodeDirectoryEntries,
+  decodeFiemap,
+  decodeStatfs,
+  encodeCloneRange,
+  encodeDedupeRange,
+  encodeFiemap,
+  type LinuxDirectoryEntry,
+  type LinuxExtent,
+} from './structures.ts';
+
+const FICLONERANGE = 0x4020940d;
+const FIDEDUPERANGE = 0xc0189436;
+const FS_IOC_FIEMAP = 0xc020660b;
+const FS_IOC_GETFLAGS = 0x80086601;
+const FS_IOC_SETFLAGS = 0x40086602;
+const FIEMAP_FLAG_SYNC = 1;
+const FIEMAP_EXTENTS = 512;
+const SEEK_SET = 0;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MS_SYNC = 4;
+const POSIX_FADV_DONTNEED = 4;
+const DIRECTORY_BUFFER = 32768;
+const STATFS_BYTES = 120;
+const PAGE = 4096;
+/** Flags of fallocate(2). */
+export const FALLOCATE = { keepSize: 1, punchHole: 2, collapse: 8, zeroRange: 16, insert: 32 } as const;
+
+/** The data of a mounted image's files, as Linux sees it. All calls throw LinuxError. */
+export class LinuxData extends LinuxFiles {
+  truncate(target: LinuxTarget, size: number): void {
+    if (typeof target === 'number') this.libc.call('ftruncate', target, size);
+    else this.call('truncate', cString(target), size);
+  }
+
+  /** `offset` null: append. */
+  write(target: LinuxTarget, offset: number | null, bytes: Uint8Array): number {
+    const flags = OPEN.readWrite | (offset === null ? OPEN.append : 0);
+    return this.withFile(target, flags, (file) => {
+      if (offset !== null) return this.libc.call('pwrite', file, bytes, bytes.length, offset);
+      this.seekToEnd(file);
+      return this.libc.call('write', file, bytes, bytes.length);
+    });
+  }
+
+  private seekToEnd(file: number): void {
+    this.libc.call('lseek', file, 0, 2);
+  }
+
+  read(target: LinuxTarget, offset: number, length: number): Uint8Array {
+    return this.withFile(target, OPEN.readOnly, (file) => {
+      const bytes = new Uint8Array(length);
+      return bytes.subarray(0, this.libc.call('pread', file, bytes, length, offset));
+    });
+  }
+
+  fallocate(target: LinuxTarget, mode: number, offset: number, length: number): void {
+    this.withFile(target, OPEN.readWrite, (file) => this.libc.call('fallocate', file, mode, offset, length));
+  }
+
+  seek(target: LinuxTarget, offset: number, what: 'data' | 'hole'): number {
+    const whence = what === 'data' ? SEEK_DATA : SEEK_HOLE;
+    return this.withFile(target, OPEN.readOnly, (file) => this.libc.call('lseek', file, offset, whence));
+  }
+
+  fiemap(target: LinuxTarget): LinuxExtent[] {
+    return this.withFile(target, OPEN.readOnly, (file) => {
+      const all: LinuxExtent[] = [];
+      for (let start = 0; ; ) {
+        const request = encodeFiemap(FIEMAP_EXTENTS, start === 0 ? FIEMAP_FLAG_SYNC : 0, start);
+        this.libc.call('ioctl', file, FS_IOC_FIEMAP, request);
+        const extents = decodeFiemap(request);
+        all.push(...extents);
+        if (extents.length < FIEMAP_EXTENTS) return all;
+        start = extents.at(-1)!.logical + extents.at(-1)!.length;
+      }
+    });
+  }
+
+  /**
+   * Stores or loads through a shared mapping, by a copy in the kernel: what would be SIGBUS for a program is EFAULT here,
+   * and nothing is killed.
+   */
+  mapWrite(target: LinuxTarget, offset: number, bytes: Uint8Array): void {
+    this.mapped(target, offset, bytes.length, (address, scratch) => {
+      this.libc.call('pwrite', scratch, bytes, bytes.length, 0);
+      this.copied(this.libc.call('pread', scratch, address, bytes.length, 0), bytes.length);
+    });
+  }
+
+  mapRead(target: LinuxTarget, offset: number, length: number): Uint8Array {
+    return this.mapped(target, offset, length, (address, scratch) => {
+      this.copied(this.libc.call('pwrite', scratch, address, length, 0), length);
+      const bytes = new Uint8Array(length);
+      this.libc.call('pread', scratch, bytes, length, 0);
+      return bytes;
+    });
+  }
+
+  msync(target: LinuxTarget, offset: number, length: number): void {
+    this.withFile(target, OPEN.readWrite, (file) => {
+      const start = offset - (offset % PAGE);
+      const size = offset + length - start;
+      const address = this.libc.callWide('mmap', 0n, size, PROT_READ_WRITE, MAP_SHARED, file, start);
+      try {
+        this.libc.call('msync', address, size, MS_SYNC);
+      } finally {
+        this.libc.call('munmap', address, size);
+      }
+    });
+  }
+
+  private mapped<T>(
+    target: LinuxTarget,
+    offset: number,
+    length: number,
+    body: (address: bigint, scratch: number) => T,
+  ): T {
+    return this.withFile(target, OPEN.readWrite, (file) => {
+      const start = offset - (offset % PAGE);
+      const size = offset + length - start;
+      const scratch = this.libc.call('memfd_create', cString('mapped'), 0);
+      try {
+        const address = this.libc.callWide('mmap', 0n, size, PROT_READ_WRITE, MAP_SHARED, file, start);
+        try {
+          return body(address + BigInt(offset - start), scratch);
+        } finally {
+          this.libc.call('munmap', address, size);
+        }
+      } finally {
+        this.close(scratch);
+      }
+    });
+  }
+
+  private copied(count: number, wanted: number): void {
+    if (count < wanted) throw new LinuxError('EFAULT', 'access through a mapping');
+  }
+
+  reflink(source: LinuxTarget, from: number, length: number, target: LinuxTarget, to: number): void {
+    this.withFile(source, OPEN.readOnly, (sourceFile) =>
+      this.withFile(target, OPEN.readWrite, (file) =>
+        this.libc.call('ioctl', file, FICLONERANGE, encodeCloneRange(sourceFile, from, length, to)),
+      ),
+    );
+  }
+
+  dedupe(
+    source: LinuxTarget,
+    from: number,
+    length: number,
+    target: LinuxTarget,
+    to: number,
+  ): number | 'differs' {
+    return this.withFile(source, OPEN.readOnly, (sourceFile) =>
+      this.withFile(target, OPEN.readWrite, (file) => {
+        const request = encodeDedupeRange(from, length, file, to);
+        this.libc.call('ioctl', sourceFile, FIDEDUPERANGE, request);
+        const { status, deduped } = decodeDedupeRange(request);
+        if (status < 0) throw new LinuxError(nameOf(-status), 'FIDEDUPERANGE');
+        return status === 1 ? 'differs' : deduped;
+      }),
+    );
+  }
+
+  copyRange(source: LinuxTarget, from: number, target: LinuxTarget, to: number, length: number): number {
+    return this.withFile(source, OPEN.readOnly, (sourceFile) =>
+      this.withFile(target, OPEN.readWrite, (file) =>
+        this.libc.call('copy_file_range', sourceFile, offsetCell(from), file, offsetCell(to), length, 0),
+      ),
+    );
+  }
+
+  getFlags(target: LinuxTarget): number {
+    return this.withFile(target, OPEN.readOnly, (file) => {
+      const cell = new Uint8Array(8);
+      this.libc.call('ioctl', file, FS_IOC_GETFLAGS, cell);
+      return new DataView(cell.buffer).getUint32(0, true);
+    });
+  }
+
+  setFlags(target: LinuxTarget, flags: number): void {
+    this.withFile(target, OPEN.readOnly, (file) => {
+      const cell = new Uint8Array(8);
+      new DataView(cell.buffer).setUint32(0, flags, true);
+      this.libc.call('ioctl', file, FS_IOC_SETFLAGS, cell);
+    });
+  }
+
+  fsync(target: LinuxTarget): void {
+    this.withFile(target, OPEN.readOnly, (file) => this.libc.call('fsync', file));
+  }
+
+  fdatasync(target: LinuxTarget): void {
+    this.withFile(target, OPEN.readOnly, (file) => this.libc.call('fdatasync', file));
+  }
+
+  sync(): void {
+    this.libc.call('syncfs', this.image.root);
+  }
+
+  /** Forgets the pages of one file that are on disk. */
+  dropPages(target: LinuxTarget): void {
+    this.withFile(target, OPEN.readOnly, (file) => this.libc.call('posix_fadvise', file, 0, 0, POSIX_FADV_DONTNEED));
+  }
+
+  /** The next entries behind the cursor of an open directory, as many as fit into one buffer; `.` and `..` too. */
+  readDirectory(file: number): LinuxDirectoryEntry[] {
+    const buffer = new Uint8Array(DIRECTORY_BUFFER);
+    return decodeDirectoryEntries(buffer.slice(0, this.libc.call('getdents64', file, buffer, buffer.length)));
+  }
+
+  seekDirectory(file: number, cursor: number): void {
+    this.libc.call('lseek', file, cursor, SEEK_SET);
+  }
+
+  /** All names in their order, without `.` and `..`. */
+  listNames(path: Uint8Array): Uint8Array[] {
+    const file = this.open(path, OPEN.readOnly | OPEN.directory);
+    const names: Uint8Array[] = [];
+    try {
+      for (;;) {
+        const entries = this.readDirectory(file);
+        if (entries.length === 0) return names;
+        for (const { name } of entries) if (!isDots(name)) names.push(name);
+      }
+    } finally {
+      this.close(file);
+    }
+  }
+
+  statfs(): { type: number; blockSize: number; nameLengthMax: number } {
+    const bytes = new Uint8Array(STATFS_BYTES);
+    this.libc.call('fstatfs', this.image.root, bytes);
+    return decodeStatfs(bytes);
+  }
+}
+
+function isDots(name: Uint8Array): boolean {
+  return name.length <= 2 && name.every((byte) => byte === 0x2e);
+}
+
+function offsetCell(offset: number): Uint8Array {
+  const cell = new Uint8Array(8);
+  new DataView(cell.buffer).setBigInt64(0, BigInt(offset), true);
+  return cell;
+}
+
+function nameOf(errno: number): string {
+  return Object.entries(ERRNO).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}

@@ -9,8 +9,10 @@ import { findFirstFreeNumber } from './file/inode-items.ts';
 import { flushAll } from './file/sync.ts';
 import { resumeReplace, suspendReplace } from './maintenance/device-replace.ts';
 import { type MountOptions, mount, unmountCore } from './mount.ts';
+import { findMountedSubvolume } from './mounted-subvolume.ts';
 import type { FsInfo } from './transaction/fs-info.ts';
 import { cancelAllScrubs } from './transaction/scrub-control.ts';
+import type { Tree } from './tree/tree.ts';
 
 export type { MountOptions };
 
@@ -31,10 +33,11 @@ export class MountedFilesystem {
   readonly files: Files;
   private readonly table: (OpenFile | null)[] = [];
 
-  constructor(info: FsInfo) {
+  /** `subvolume`: where paths start; by default the top-level one. */
+  constructor(info: FsInfo, subvolume: Tree = info.trees.fs) {
     this.world = info.world;
     this.info = info;
-    this.files = new Files(info);
+    this.files = new Files(info, subvolume);
   }
 
   /** The lowest free handle, from 0, for a file that the caller holds. */
@@ -84,7 +87,8 @@ export class MountedFilesystem {
  * Throws FsError: EINVAL (no btrfs, or of a kind that this engine cannot mount), EIO, EUCLEAN.
  */
 export function* mountFilesystem(world: World, options: MountOptions): Task<MountedFilesystem> {
-  const fs = new MountedFilesystem(yield* mount(world, options));
+  const info = yield* mount(world, options);
+  const fs = new MountedFilesystem(info, yield* findMountedSubvolume(info, options.subvolume));
   if (fs.info.isReadOnly) return fs;
   yield* findFirstFreeNumber(fs.files, fs.files.tree);
   yield* cleanUpOrphans(fs.files, fs.files.tree);

@@ -20,6 +20,9 @@ import { scratchSuperblocks } from './transaction/scratch-superblocks.ts';
 
 export type MountOptions = FsOptions;
 
+const LOG_NOT_REPLAYED =
+  'the log tree was not replayed: what was written and fsynced after the last commit is not seen';
+
 /**
  * Opens the file system on the world's devices: superblocks, system chunks, chunk tree, roots, block groups, free space.
  * Devices without a superblock are no members.
@@ -35,6 +38,7 @@ export function* mount(world: World, options: MountOptions): Task<FsInfo> {
     const isReadOnly = options.readOnly === true;
     refuseUnsupported(newest, isReadOnly);
     const fs = new FsInfo(world, options, newest.superblock, metadataFsid(newest.superblock));
+    if (newest.superblock.logRoot !== 0) fs.notes.push(LOG_NOT_REPLAYED);
     fs.superblockBytes = newest.bytes;
     const members = new MemberDevices(fs, found, newest);
     for (const { key, chunk } of newest.systemChunks) addChunk(fs, members, key.offset, chunk);

@@ -3,7 +3,7 @@ import type { ExtentMapReturned, ExtentMapsChanged, ExtentMapView, Observation }
 import { compareWithDisk } from './extent-maps/against-disk.ts';
 import { KeptMaps, showMap } from './extent-maps/kept-maps.ts';
 import { shapeFault } from './extent-maps/shape.ts';
-import type { ImageContents, OpenContents } from './image-contents.ts';
+import type { ImageContents, ImageExtent, OpenContents } from './image-contents.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
 
 /** Beyond this many, further violations of a run only repeat what is known. */
@@ -25,6 +25,8 @@ class ExtentMapSession implements LawSession {
   private readonly open: OpenContents;
   private readonly kept = new Map<number, KeptMaps>();
   private readonly violations: Violation[] = [];
+  /** Of maps that claim one place on disk, by inode: wrong unless the file shares extents with itself. */
+  private readonly clashes: { readonly kept: KeptMaps; readonly violation: Violation }[] = [];
   /** Faults told already, so that each is told at its first step only. */
   private readonly told = new Set<string>();
 
@@ -43,7 +45,7 @@ class ExtentMapSession implements LawSession {
   }
 
   judge(record: RunRecord): Violation[] {
-    const violations = [...this.violations, ...judgeFiemaps(record)];
+    const violations = [...this.violations, ...this.wrongClashes(record), ...judgeFiemaps(record)];
     if (!record.unmounted || record.aborted !== null || this.kept.size === 0) return violations;
     const lastEnd = Math.max(0, ...record.operations.map((operation) => operation.ended ?? Number.POSITIVE_INFINITY));
     let contents: ImageContents | null | undefined;
@@ -55,6 +57,14 @@ class ExtentMapSession implements LawSession {
       violations.push(...compareWithDisk(kept, contents));
     }
     return violations.slice(0, VIOLATIONS_MAX);
+  }
+
+  /** A range that was reflinked, copied or deduplicated within a file has its places on disk twice, and rightly so. */
+  private wrongClashes(record: RunRecord): Violation[] {
+    if (this.clashes.length === 0 || record.operations.some(({ operation }) => SHARING.has(operation))) return [];
+    const before = this.open(record.before);
+    const wrong = this.clashes.filter(({ kept }) => !sharesWithItself(before?.extentsOf(kept.tree, kept.inode) ?? []));
+    return wrong.map(({ violation }) => violation);
   }
 
   private observeMaps(observation: ExtentMapsChanged, step: Step): void {
@@ -84,13 +94,14 @@ class ExtentMapSession implements LawSession {
     if (realCount > 1) this.checkPlaces(kept, inode, step);
   }
 
-  /** Two maps of one inode never claim the same place on disk: no two offsets of a file share data here. */
+  /** Two maps of one inode never claim the same place on disk, unless it is shared: no write makes them so. */
   private checkPlaces(kept: KeptMaps, inode: number, step: Step): void {
     const clash = kept.firstSharedPlace();
     if (clash === null) return;
     const [a, b] = clash;
     const what = `maps ${showMap(a)} and ${showMap(b)} claim the same place on disk`;
-    this.tell(step, inode, what, 'each place on disk belongs to one offset of the file', a);
+    const violation = this.violationOf(step, inode, what, 'each place on disk belongs to one offset of the file', a);
+    if (violation !== null) this.clashes.push({ kept, violation });
   }
 
   private observeReturned({ inode, asked, map }: ExtentMapReturned, step: Step): void {
@@ -116,13 +127,35 @@ class ExtentMapSession implements LawSession {
     expected: string,
     map: ExtentMapView | { start: number },
   ): void {
+    const violation = this.violationOf(step, inode, what, expected, map);
+    if (violation !== null) this.violations.push(violation);
+  }
+
+  /** Null when it has been told, or too much has. */
+  private violationOf(
+    step: Step,
+    inode: number,
+    what: string,
+    expected: string,
+    map: ExtentMapView | { start: number },
+  ): Violation | null {
     const message = `inode ${inode}: ${what}`;
-    if (this.violations.length >= VIOLATIONS_MAX || this.told.has(message)) return;
+    if (this.told.size >= VIOLATIONS_MAX || this.told.has(message)) return null;
     this.told.add(message);
     const generation = 'generation' in map ? `, generation ${map.generation}` : '';
     const observed = `${what}, first at step ${step}${generation}`;
-    this.violations.push({ law: 'extent-maps', message, expected, observed, evidence: [step] });
+    return { law: 'extent-maps', message, expected, observed, evidence: [step] };
   }
+}
+
+const SHARING = new Set(['reflink', 'copy', 'dedupe']);
+
+function sharesWithItself(extents: readonly ImageExtent[]): boolean {
+  const places = extents
+    .filter(({ kind }) => kind === 'regular' || kind === 'prealloc')
+    .map(({ diskStart, offset, length }) => ({ start: diskStart + offset, end: diskStart + offset + length }))
+    .sort((a, b) => a.start - b.start);
+  return places.some((place, index) => index > 0 && place.start < places[index - 1]!.end);
 }
 
 /** What fiemap reports is in file order, without overlaps and empty extents. */

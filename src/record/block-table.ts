@@ -77,11 +77,14 @@ export class BlockTable implements DiskImage {
   private rootOwner: object;
   private root: (Leaf | undefined)[];
   private known: string | null = null;
+  /** What lies below blocks that were never written here; null: zeroes. */
+  private readonly base: DiskImage | null;
 
   /** An all-zero disk of `size` bytes, a multiple of 512. */
-  constructor(size: ByteCount, shared?: readonly (Leaf | undefined)[]) {
+  constructor(size: ByteCount, shared?: readonly (Leaf | undefined)[], base: DiskImage | null = null) {
     assert(size >= 0 && size % 512 === 0, 'a disk is a whole number of 512-byte sectors', { size });
     this.size = size;
+    this.base = base;
     this.rootOwner = shared === undefined ? this.owner : NOBODY;
     this.root =
       (shared as (Leaf | undefined)[]) ?? new Array<Leaf | undefined>(Math.ceil(size / LEAF_SPAN)).fill(undefined);
@@ -93,6 +96,11 @@ export class BlockTable implements DiskImage {
     const table = new BlockTable(image.size);
     for (const extent of image.written()) table.write(extent.offset, extent.bytes);
     return table;
+  }
+
+  /** A disk with the content of `base`, which is read where it is asked and never written; nobody may change it. */
+  static over(base: DiskImage): BlockTable {
+    return new BlockTable(base.size - (base.size % 512), undefined, base);
   }
 
   /** A disk of exactly these bytes; zero blocks are not stored. */
@@ -109,7 +117,7 @@ export class BlockTable implements DiskImage {
   snapshot(): BlockTable {
     this.owner = {};
     this.rootOwner = NOBODY;
-    const child = new BlockTable(this.size, this.root);
+    const child = new BlockTable(this.size, this.root, this.base);
     child.known = this.known;
     return child;
   }
@@ -121,6 +129,7 @@ export class BlockTable implements DiskImage {
       if (block === undefined) return length === TABLE_BLOCK_SIZE ? ZERO_BLOCK : ZEROES.subarray(0, length);
       return length === TABLE_BLOCK_SIZE ? block.bytes : block.bytes.subarray(inBlock, inBlock + length);
     }
+    if (this.base !== null && !this.hasWritten(offset, length)) return this.base.read(offset, length);
     return this.contiguous(offset, length) ?? this.gather(offset, length);
   }
 
@@ -158,26 +167,52 @@ export class BlockTable implements DiskImage {
       const index = (position - inBlock) / TABLE_BLOCK_SIZE;
       const part = Math.min(TABLE_BLOCK_SIZE - inBlock, end - position);
       if (part === TABLE_BLOCK_SIZE) {
-        if (this.blockAt(index) !== undefined) this.put(index, undefined);
+        if (this.base !== null) this.put(index, new Block(ZERO_BLOCK));
+        else if (this.blockAt(index) !== undefined) this.put(index, undefined);
       } else this.write(position, ZEROES.subarray(0, part));
       position += part;
     }
   }
 
   *written(): Iterable<{ readonly offset: PhysicalAddress; readonly bytes: Uint8Array }> {
+    if (this.base !== null) {
+      yield* this.writtenOverBase();
+      return;
+    }
+    for (const [index, block] of this.ownBlocks()) {
+      if (!block.isHashed) block.hash();
+      if (!block.isZero) yield this.extentOf(index, block);
+    }
+  }
+
+  /** What was written or discarded here over the base, in ascending order, zeroes too. */
+  *changes(): Iterable<{ readonly offset: PhysicalAddress; readonly bytes: Uint8Array }> {
+    for (const [index, block] of this.ownBlocks()) yield this.extentOf(index, block);
+  }
+
+  /** Reads all of the base. */
+  private *writtenOverBase(): Iterable<{ readonly offset: PhysicalAddress; readonly bytes: Uint8Array }> {
+    for (let index = 0; index * TABLE_BLOCK_SIZE < this.size; index++) {
+      const block = this.blockAt(index)!;
+      if (Buffer.compare(block.bytes, ZERO_BLOCK) !== 0) yield this.extentOf(index, block);
+    }
+  }
+
+  private *ownBlocks(): Iterable<readonly [number, Block]> {
     for (let leafIndex = 0; leafIndex < this.root.length; leafIndex++) {
       const leaf = this.root[leafIndex];
       if (leaf === undefined) continue;
       for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
         const block = leaf.blocks[slot];
-        if (block === undefined) continue;
-        if (!block.isHashed) block.hash();
-        if (block.isZero) continue;
-        const offset = leafIndex * LEAF_SPAN + slot * TABLE_BLOCK_SIZE;
-        const isLast = offset + TABLE_BLOCK_SIZE > this.size;
-        yield { offset, bytes: isLast ? block.bytes.subarray(0, this.size - offset) : block.bytes };
+        if (block !== undefined) yield [leafIndex * LEAF_BLOCKS + slot, block];
       }
     }
+  }
+
+  private extentOf(index: number, block: Block): { readonly offset: PhysicalAddress; readonly bytes: Uint8Array } {
+    const offset = index * TABLE_BLOCK_SIZE;
+    const isLast = offset + TABLE_BLOCK_SIZE > this.size;
+    return { offset, bytes: isLast ? block.bytes.subarray(0, this.size - offset) : block.bytes };
   }
 
   /** 16 hex digits from CRC-32C and CRC-32 of each non-zero block mixed with its place; hashes only what is new. */
@@ -192,13 +227,34 @@ export class BlockTable implements DiskImage {
       low = (low + leaf.low) | 0;
       high = (high + leaf.high) | 0;
     }
-    this.known = hex32(high) + hex32(low);
+    this.known = (this.base === null ? '' : `${this.base.fingerprint}+`) + hex32(high) + hex32(low);
     return this.known;
   }
 
   private blockAt(index: number): Block | undefined {
     const slot = index % LEAF_BLOCKS;
-    return this.root[(index - slot) / LEAF_BLOCKS]?.blocks[slot];
+    const own = this.root[(index - slot) / LEAF_BLOCKS]?.blocks[slot];
+    return own === undefined && this.base !== null ? this.blockBelow(this.base, index) : own;
+  }
+
+  /** Not kept: a large image is read piece by piece. */
+  private blockBelow(base: DiskImage, index: number): Block {
+    const offset = index * TABLE_BLOCK_SIZE;
+    const length = Math.min(TABLE_BLOCK_SIZE, this.size - offset);
+    const bytes = base.read(offset, length);
+    if (length === TABLE_BLOCK_SIZE) return new Block(bytes);
+    const whole = new Uint8Array(TABLE_BLOCK_SIZE);
+    whole.set(bytes);
+    return new Block(whole);
+  }
+
+  private hasWritten(offset: number, length: number): boolean {
+    for (let at = offset - (offset % TABLE_BLOCK_SIZE); at < offset + length; at += TABLE_BLOCK_SIZE) {
+      const index = at / TABLE_BLOCK_SIZE;
+      const slot = index % LEAF_BLOCKS;
+      if (this.root[(index - slot) / LEAF_BLOCKS]?.blocks[slot] !== undefined) return true;
+    }
+    return false;
   }
 
   private put(index: number, block: Block | undefined): void {

@@ -169,10 +169,10 @@ const OPERATION_SHAPE = {
   mknod: mapping({ path: s.path('the new name'), kind: s.word('kind of the special file', NODE_KINDS) })
     .optional()
     .describe('make a special file'),
-  tmpfile: mapping({ directory: s.path('a directory'), as: s.ownName('the handle of the file') })
+  tmpfile: mapping({ directory: s.directory('a directory'), as: s.ownName('the handle of the file') })
     .optional()
     .describe('open a new file that has no name (O_TMPFILE)'),
-  readdir: s.path('the directory').optional().describe('list the names of a directory'),
+  readdir: s.directory('the directory').optional().describe('list the names of a directory'),
   chmod: mapping({ file: FILE, mode: s.text('permissions, octal: "640"', { oneLine: true, bytesMax: 5 }) })
     .optional()
     .describe('change the permissions of a file'),

@@ -91,6 +91,34 @@ umount $dir
   }
 }
 
+/** Linux mounts the disks and runs the script in `$dir`; the disks as it leaves them. */
+export function changeByLinux(disks: readonly BlockTable[], script: string, mount = 'defaults'): BlockTable[] {
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-foreign-'));
+  try {
+    const paths = disks.map((disk, index) => {
+      const path = join(folder, `${index}.img`);
+      writeFileSync(path, '');
+      truncateSync(path, disk.size);
+      const file = openSync(path, 'r+');
+      for (const { offset, bytes } of disk.written()) writeSync(file, bytes, 0, bytes.length, offset);
+      closeSync(file);
+      return path;
+    });
+    const body = `btrfs device scan "$@" >/dev/null
+mount -o ${mount} $1 $dir
+cd $dir
+${script}
+cd /
+umount $dir
+`;
+    const env = { ...process.env, IMAGES: paths.join(' '), LC_ALL: 'C' };
+    execFileSync('sh', ['-c', LOOP_FRAME + body], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    return paths.map(readWhole);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function makeByEngine(paths: readonly string[], recipe: ForeignRecipe): void {
   const sizes = recipe.megabytes.map((megabytes) => megabytes * MIB);
   const options = recipe.mkfs as Partial<MakeFilesystemOptions>;

@@ -84,7 +84,7 @@ function* insertNode(files: Files, directory: Inode, name: Uint8Array, node: New
   const handle = yield* startTransaction(files.fs, CREATION);
   try {
     const number = files.inodes.takeNumber(tree);
-    const item = newInodeItem(node, directory, handle.generation, files.world.now());
+    const item = newInodeItem(node, directory, handle.generation, files.world.now(), files.fs.newFileFlags);
     const inode = new Inode(files.world, tree, number, item, files.rules);
     const cursor = yield* openForChange(handle, tree);
     try {

@@ -19,12 +19,12 @@ export class Files {
   /** May the piece of a split extent map be allocated? */
   readonly maySplit: MayAllocate;
 
-  constructor(fs: FsInfo) {
+  constructor(fs: FsInfo, tree: Tree) {
     const { world } = fs;
     this.fs = fs;
     this.world = world;
     this.mutations = fs.mutations;
-    this.tree = fs.trees.fs;
+    this.tree = tree;
     this.rules = extentMapRulesOf(fs.fixes, fs.mutations);
     this.inodes = new InodeCache(world);
     this.renameLock = world.mutex('rename', 0);

@@ -27,6 +27,12 @@ const { ctime: CTIME_AT, mtime: MTIME_AT } = INODE_TIME_AT;
 
 export type InodeTime = keyof typeof INODE_TIME_AT;
 
+/** Values of attributes that new nodes of a directory get; null where it has none. */
+export interface Heritage {
+  readonly defaultAcl: Uint8Array | null;
+  readonly compression: Uint8Array | null;
+}
+
 /** An id for locks and resources that tells inodes of different subvolumes apart; of the default one, its number. */
 export function inodeId(tree: Tree, number: InodeNumber): number {
   return tree.id === 5 ? number : (tree.id % 2 ** 14) * 2 ** 28 + number;
@@ -54,6 +60,8 @@ export class Inode {
   isOrphan = false;
   /** It was made without a name and may get one. */
   isLinkable = false;
+  /** What a directory passes on to what is made in it, from its attributes; null while that is not known. */
+  heritage: Heritage | null = null;
   /** An orphan that nobody holds any more: its items are being removed. */
   isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */

@@ -93,9 +93,10 @@ export function leadsTo(directory: Inode, target: NameTarget | null, inode: Inod
   return target.inode === inode.number && (target.subvolume ?? directory.tree.id) === inode.tree.id;
 }
 
-/** Throws ENOENT when the directory was removed while it was being locked. */
+/** Throws ENOENT when the directory was removed while it was being locked, EROFS in a read-only subvolume. */
 export function checkAlive(directory: Inode, path: ParsedPath): void {
   if (directory.links === 0) throw new FsError('ENOENT', `${path.text}: its directory was removed`);
+  if (directory.tree.isReadOnly) throw new FsError('EROFS', `${path.text}: its subvolume is read-only`);
 }
 
 /** True when `directory` lies under `ancestor`, or is it. The caller keeps renames away. */

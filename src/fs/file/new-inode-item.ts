@@ -32,14 +32,24 @@ const SET_GROUP_ID = 0o2000;
 /** Inode flags of a file whose data is overwritten in place and has no checksums, as of an empty one after `chattr +C`. */
 export const NODATACOW_FLAGS = INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM;
 
-/** The INODE_ITEM of a new node in a directory: owned by root, with what the directory passes on. */
-export function newInodeItem(node: NewNode, directory: Inode, generation: Generation, now: number): Uint8Array {
+/**
+ * The INODE_ITEM of a new node in a directory: owned by root, with what the directory passes on. `newFileFlags`: what the
+ * mount options give regular files.
+ */
+export function newInodeItem(
+  node: NewNode,
+  directory: Inode,
+  generation: Generation,
+  now: number,
+  newFileFlags: number,
+): Uint8Array {
   const item = new Uint8Array(INODE_ITEM_SIZE);
   const view = viewOf(item);
   setInodeGeneration(view, 0, generation);
   setInodeNlink(view, 0, 1);
   setInodeMode(view, 0, node.mode);
-  setInodeFlags(view, 0, inheritedFlags(directory.flags, node));
+  const ofMount = isOfType(node, MODE_TYPE.REGULAR) ? newFileFlags : 0;
+  setInodeFlags(view, 0, inheritedFlags(directory.flags, node) | ofMount);
   if ((directory.mode & SET_GROUP_ID) !== 0) {
     view.setUint32(INODE_ITEM.fields.gid.at, directory.gid, true);
     if (isOfType(node, MODE_TYPE.DIRECTORY)) setInodeMode(view, 0, node.mode | SET_GROUP_ID);

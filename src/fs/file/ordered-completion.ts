@@ -8,6 +8,7 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { dropExtentMaps, unpinExtentMap } from './extent-map-access.ts';
 import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
 import type { Files } from './files.ts';
+import { plugLostData } from './hole-items.ts';
 import type { Inode } from './inode.ts';
 import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
@@ -113,6 +114,7 @@ function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void>
     if (ordered.kind === 'regular' && !ordered.hasItem) {
       yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
     }
+    yield* plugLostData(files, inode, ordered.start, ordered.end);
   } finally {
     range.release();
   }

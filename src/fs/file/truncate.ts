@@ -4,9 +4,9 @@ import { FsError } from '../errors.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction } from '../transaction/handle.ts';
 import { openForChange } from '../tree/change-cursor.ts';
-import { zeroToPageEnd } from './buffered-io.ts';
+import { expandFile, lockPages, zeroToPageEnd } from './buffered-io.ts';
 import { FILE_OFFSET_LIMIT } from './extent-map.ts';
-import { dropExtentMaps } from './extent-map-access.ts';
+import { dropExtentMaps, getExtentMap, putExtentMap } from './extent-map-access.ts';
 import { dropFileExtents, FILE_END } from './file-extent-items.ts';
 import { FILE_SIZE_MAX } from './file-limits.ts';
 import type { Files } from './files.ts';
@@ -15,27 +15,35 @@ import type { Inode } from './inode.ts';
 import { updateDiskSize, updateInode, writeInodeItem } from './inode-items.ts';
 import { waitForOrderedRange } from './ordered-completion.ts';
 import { PAGE_SIZE } from './page-cache.ts';
-import { dropDirty } from './writeback.ts';
+import { dropPages } from './page-drop.ts';
 
 const SHRINKING = { items: 4, releasesSpace: true } as const;
 
-/** Gives a regular file another size. Throws EINVAL for a negative size, EFBIG, ENOSPC, EIO. */
-export function* truncateFile(files: Files, inode: Inode, size: number): Task<void> {
+/**
+ * Gives a regular file another size. The same size again takes away what was preallocated beyond it; the times tell of it
+ * only with `isOpen`, as of ftruncate(2) and open(2). Throws EINVAL for a negative size, EFBIG, ENOSPC, EIO.
+ */
+export function* truncateFile(
+  files: Files,
+  inode: Inode,
+  size: number,
+  { isOpen = true }: { readonly isOpen?: boolean } = {},
+): Task<void> {
   if (size < 0 || !Number.isInteger(size)) throw new FsError('EINVAL', `truncate of inode ${inode.number} to ${size}`);
   if (size > FILE_SIZE_MAX) throw new FsError('EFBIG', `truncate of inode ${inode.number} to ${size}`);
   const lock = yield* inode.lock.acquire('exclusive');
   try {
     const oldSize = inode.size;
-    inode.touchTimes(size !== oldSize);
-    // The same size again takes away what was preallocated beyond it.
-    const isShrinking = size < oldSize || (size === oldSize && inode.hasPreallocation);
-    if (!isShrinking) {
-      if (size > oldSize) yield* zeroToPageEnd(files, inode, oldSize);
+    if (size > oldSize) {
+      yield* expandFile(files, inode, alignUp(size, SECTOR_SIZE));
+      inode.touchTimes(true);
       inode.setSize(size);
       yield* updateInode(files, inode);
-    } else {
-      yield* shrinkFile(files, inode, size, oldSize);
+      return;
     }
+    if (isOpen || size !== oldSize) inode.touchTimes(true);
+    if (size < oldSize || inode.hasPreallocation) yield* shrinkFile(files, inode, size, oldSize);
+    else if (isOpen) yield* updateInode(files, inode);
   } finally {
     lock.release();
   }
@@ -44,7 +52,7 @@ export function* truncateFile(files: Files, inode: Inode, size: number): Task<vo
 /** The order of the kernel: size, page cache, direct I/O under way, ordered extents, the last page, the items. */
 function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number): Task<void> {
   const firstGone = alignUp(size, SECTOR_SIZE);
-  yield* zeroToPageEnd(files, inode, size);
+  if (size < oldSize) yield* zeroLastPage(files, inode, size);
   inode.setSize(size);
   yield* inode.directIo.waitZero();
   yield* files.world.point('truncate-pages', inode.mapsId);
@@ -60,14 +68,40 @@ function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number):
   }
 }
 
+/**
+ * What is cut off on the last page must not come back when the file grows. Whoever lets it grow zeroes that page again,
+ * as in Linux, which does it only then; here it is written now too where it can be, so that a power cut between the two
+ * brings nothing back. Inline data is cut with its item, unless it is compressed.
+ */
+function* zeroLastPage(files: Files, inode: Inode, size: number): Task<void> {
+  if (size % PAGE_SIZE === 0) return;
+  const index = Math.floor(size / PAGE_SIZE);
+  const range = yield* lockPages(inode, index, index + 1);
+  let isStale: boolean;
+  try {
+    const page = inode.pages.find(index);
+    inode.pages.touchBytes();
+    page?.bytes.fill(0, size % PAGE_SIZE);
+    const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
+    isStale = page?.isDirty !== true && (map.isReal ? !map.isPrealloc : map.isCompressed);
+    putExtentMap(inode, map);
+  } finally {
+    range.release();
+  }
+  if (!isStale) return;
+  try {
+    yield* zeroToPageEnd(files, inode, size);
+  } catch (error) {
+    // A file may be cut also where there is no space, and where its last page cannot be read.
+    if (!(error instanceof FsError)) throw error;
+  }
+}
+
 /** Forgets all pages from `start` on, dirty ones too. */
 export function* dropPagesFrom(files: Files, inode: Inode, start: number): Task<void> {
   if (inode.pages.isEmpty) return;
   const range = yield* inode.ranges.acquire(start, FILE_OFFSET_LIMIT - start, 'exclusive');
-  for (const page of inode.pages.within(start / PAGE_SIZE, Number.POSITIVE_INFINITY)) {
-    dropDirty(files, inode, page);
-    inode.pages.remove(page);
-  }
+  dropPages(files, inode, start, Number.POSITIVE_INFINITY);
   range.release();
 }
 
@@ -77,10 +111,7 @@ function* removeExtentsFrom(files: Files, inode: Inode, start: number): Task<voi
   const range = yield* inode.ranges.acquire(0, FILE_OFFSET_LIMIT, 'exclusive');
   try {
     // Pages may have come back while the ordered extents were awaited; by the new size they are zero.
-    for (const page of inode.pages.within(start / PAGE_SIZE, Number.POSITIVE_INFINITY)) {
-      dropDirty(files, inode, page);
-      inode.pages.remove(page);
-    }
+    dropPages(files, inode, start, Number.POSITIVE_INFINITY);
     const handle = yield* startTransaction(files.fs, SHRINKING);
     try {
       yield* dropExtentMaps(files, inode, start, FILE_OFFSET_LIMIT, false);

@@ -9,7 +9,7 @@ import { findName, isEmptyDirectory, removeName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
-import { leadsTo, lockInodes, lookUp, releaseAll, walkToPlace } from './namespace.ts';
+import { checkAlive, leadsTo, lockInodes, lookUp, releaseAll, walkToPlace } from './namespace.ts';
 import { isDot, type ParsedPath } from './path.ts';
 
 const REMOVAL = { items: 8, releasesSpace: true } as const;
@@ -37,6 +37,7 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
         yield* lockInodes([directory, inode], held);
         const now = yield* findName(files, directory, name);
         if (!leadsTo(directory, now, inode)) continue;
+        checkAlive(directory, path);
         yield* checkRemovable(files, inode, path, wantsDirectory);
         yield* removeLocked(files, directory, name, inode);
         return;

@@ -6,6 +6,7 @@ import { placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { DATA } from './file-limits.ts';
 import type { Files } from './files.ts';
 import { plainForm, writeInlineExtent } from './inline-extent.ts';
+import { plugLostData } from './hole-items.ts';
 import type { Inode } from './inode.ts';
 import { finishOrderedExtent, waitForOrderedRange } from './ordered-completion.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
@@ -110,6 +111,7 @@ function* placeRun(files: Files, inode: Inode, first: number, end: number): Task
       dropDirty(files, inode, page);
       inode.pages.remove(page);
     }
+    yield* plugLostData(files, inode, start, end * PAGE_SIZE);
     inode.noteWriteError(error.code);
     return null;
   }

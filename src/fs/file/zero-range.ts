@@ -33,12 +33,7 @@ export function* zeroRange(files: Files, inode: Inode, wish: Wish): Task<void> {
 }
 
 /** Where the wish goes on behind the preallocated space that it begins in, if it does. */
-function* endOfPreallocated(
-  files: Files,
-  inode: Inode,
-  start: FileOffset,
-  sectors: SectorRun,
-): Task<FileOffset> {
+function* endOfPreallocated(files: Files, inode: Inode, start: FileOffset, sectors: SectorRun): Task<FileOffset> {
   const space = yield* askSpace(files, inode, sectors.start, sectors.end);
   return space.kind === 'prealloc' ? space.end : start;
 }

@@ -84,6 +84,15 @@ export function rootItemLastSnapshot(view: DataView, at: number): Generation {
   return readU64(view, at + 200);
 }
 
+export function rootItemFlags(view: DataView, at: number): number {
+  return readU64(view, at + 208);
+}
+
+/** 0 while the subvolume is being deleted. */
+export function rootItemRefs(view: DataView, at: number): number {
+  return view.getUint32(at + 216, true);
+}
+
 export function rootItemLevel(view: DataView, at: number): number {
   return view.getUint8(at + 238);
 }

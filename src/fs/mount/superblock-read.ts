@@ -30,6 +30,13 @@ const SUPPORTED_INCOMPAT = new Set([
   'METADATA_UUID',
   'RAID1C34',
 ]);
+const CHECKSUM_NAMES = ['crc32c', 'xxhash', 'sha256', 'blake2'];
+/** Bits of the superblock's flags from 32 on, counted from there. */
+const SEEDING_BIT = 0;
+const METADUMP_BIT = 1;
+const METADUMP_V2_BIT = 2;
+const CHANGING_FSID_BIT = 3;
+
 const SUPPORTED_COMPAT_RO = new Set(['FREE_SPACE_TREE', 'FREE_SPACE_TREE_VALID', 'BLOCK_GROUP_TREE']);
 
 /** One device and the superblock it bears. */
@@ -113,7 +120,9 @@ export function newestOf(found: readonly FoundSuperblock[]): FoundSuperblock {
 /** Refuses with all reasons at once. */
 export function refuseUnsupported({ problems, problemsOfWriting }: FoundSuperblock, isReadOnly: boolean): void {
   const all = isReadOnly ? [...problems] : [...problems, ...problemsOfWriting];
-  if (all.length > 0) throw new FsError('EINVAL', `mount: superblock: ${all.join('; ')}`);
+  if (all.length === 0) return;
+  const advice = problems.length === 0 ? ' (a read-only mount would do)' : '';
+  throw new FsError('EINVAL', `mount: superblock: ${all.join('; ')}${advice}`);
 }
 
 function problemsOf(
@@ -126,7 +135,7 @@ function problemsOf(
   const unsupported = features.incompat.filter((name) => !SUPPORTED_INCOMPAT.has(name));
   if (unsupported.length > 0) problems.push(`unsupported incompat features: ${unsupported.join(', ')}`);
   if (checksumType !== CHECKSUM_TYPE.CRC32C)
-    problems.push(`checksum type ${checksumType}, expect ${CHECKSUM_TYPE.CRC32C} (crc32c)`);
+    problems.push(`checksum type ${checksumType} (${CHECKSUM_NAMES[checksumType] ?? 'unknown'}), expect 0 (crc32c)`);
   if (sectorSize !== SECTOR_SIZE) problems.push(`sectorsize ${sectorSize}, expect ${SECTOR_SIZE}`);
   const isPowerOfTwo = (nodeSize & (nodeSize - 1)) === 0;
   if (nodeSize < NODE_SIZE_MIN || nodeSize > NODE_SIZE_MAX || !isPowerOfTwo) {
@@ -137,14 +146,22 @@ function problemsOf(
   checkRoot(problems, 'chunk_root', superblock.chunkRoot, superblock.chunkRootLevel);
   if (bytenr !== SUPERBLOCK_OFFSETS[0]) problems.push(`bytenr ${bytenr}, expect ${SUPERBLOCK_OFFSETS[0]}`);
   if (superblock.systemChunkArray.length === 0) problems.push('sys_chunk_array is empty');
-  if (superblock.logRoot !== 0) problems.push('it has a log tree to replay, which is not supported yet');
   if ((superblock.incompatFlags & INCOMPAT.MIXED_GROUPS) !== 0 && nodeSize !== sectorSize) {
     problems.push(`mixed block groups with nodesize ${nodeSize}, expect the sectorsize ${sectorSize}`);
   }
   const unsupportedRo = features.compatRo.filter((name) => !SUPPORTED_COMPAT_RO.has(name)).join(', ');
-  const problemsOfWriting =
-    unsupportedRo === '' ? [] : [`unsupported compat_ro features (a read-only mount would do): ${unsupportedRo}`];
+  const problemsOfWriting: string[] = [];
+  if (unsupportedRo !== '') problemsOfWriting.push(`unsupported compat_ro features: ${unsupportedRo}`);
+  if (superblock.logRoot !== 0) problemsOfWriting.push('a log tree to replay, which is not supported yet');
+  if (hasHighFlag(bytes, SEEDING_BIT)) problemsOfWriting.push('a seed device');
+  if (hasHighFlag(bytes, METADUMP_BIT) || hasHighFlag(bytes, METADUMP_V2_BIT)) problems.push('an image of metadata only');
+  if (hasHighFlag(bytes, CHANGING_FSID_BIT)) problems.push('a change of its fsid under way');
   return { problems, problemsOfWriting };
+}
+
+function hasHighFlag(bytes: Uint8Array, bit: number): boolean {
+  const high = viewOf(bytes).getUint32(SUPERBLOCK.fields.flags.at + 4, true);
+  return ((high >>> bit) & 1) === 1;
 }
 
 function checkRoot(problems: string[], name: string, address: LogicalAddress, level: number): void {

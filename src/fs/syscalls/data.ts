@@ -1,10 +1,15 @@
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import { bufferedRead, bufferedWrite } from '../file/buffered-io.ts';
 import { directRead, directWrite } from '../file/direct-io.ts';
 import { evictDoomed } from '../file/evict.ts';
+import type { Inode } from '../file/inode.ts';
+import { loadMapped, storeMapped } from '../file/mapped-io.ts';
+import { PAGE_SIZE } from '../file/page-cache.ts';
 import { truncateFile } from '../file/truncate.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
+import { fdatasync } from './durability.ts';
 import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite, openFileOf } from './target.ts';
 
 /** What reads and writes the bytes of files. */
@@ -20,7 +25,7 @@ export function* truncate(fs: MountedFilesystem, target: FileTarget, size: numbe
   const inode = yield* holdToWrite(fs, target);
   try {
     checkRegular(inode, 'truncate');
-    yield* truncateFile(fs.files, inode, size);
+    yield* truncateFile(fs.files, inode, size, { isOpen: typeof target === 'number' });
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -81,4 +86,52 @@ export function* read(
   }
   yield* evictDoomed(fs.files);
   return bytes;
+}
+
+/**
+ * Stores bytes through a shared mapping: open, mmap, store, munmap. The file does not grow, and what lies behind its end on
+ * its last page is lost. Throws EFAULT for what Linux answers by SIGBUS: a page beyond the end of the file, or one that
+ * cannot be read or has no space to go to; the pages before it are stored.
+ */
+export function* mapWrite(fs: MountedFilesystem, target: FileTarget, offset: number, bytes: Uint8Array): Task<void> {
+  throwIfReadOnly(fs.info);
+  checkOffset(offset, 'mapped write');
+  const inode = yield* holdToWrite(fs, target);
+  try {
+    checkMappable(inode, bytes.length);
+    yield* storeMapped(fs.files, inode, offset, bytes);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+}
+
+/** Loads bytes through a shared mapping, as many as asked for: zeroes behind the end of the file on its last page. */
+export function* mapRead(fs: MountedFilesystem, target: FileTarget, offset: number, length: number): Task<Uint8Array> {
+  checkOffset(offset, 'mapped read');
+  checkOffset(length, 'mapped read');
+  const inode = yield* hold(fs, target);
+  let bytes: Uint8Array;
+  try {
+    checkMappable(inode, length);
+    bytes = yield* loadMapped(fs.files, inode, offset, length);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+  return bytes;
+}
+
+/** Makes a range of a mapping durable (MS_SYNC): Linux syncs the file, and so does this. Throws EINVAL where `offset` is no page's. */
+export function* msync(fs: MountedFilesystem, target: FileTarget, offset: number, length: number): Task<void> {
+  checkOffset(offset, 'msync');
+  checkOffset(length, 'msync');
+  if (offset % PAGE_SIZE !== 0) throw new FsError('EINVAL', `msync: ${offset} is no multiple of ${PAGE_SIZE}`);
+  if (length > 0) yield* fdatasync(fs, target);
+}
+
+function checkMappable(inode: Inode, length: number): void {
+  if (inode.isDirectory) throw new FsError('EISDIR', `mmap: inode ${inode.number} is a directory`);
+  if (!inode.isRegular) throw new FsError('ENODEV', `mmap: inode ${inode.number} is no regular file`);
+  if (length === 0) throw new FsError('EINVAL', `mmap: no bytes of inode ${inode.number}`);
 }

@@ -4,8 +4,12 @@ import { corruptFile } from '../file/corrupt.ts';
 import { evictDoomed } from '../file/evict.ts';
 import { FILE_OFFSET_LIMIT } from '../file/extent-map.ts';
 import { dropExtentMaps } from '../file/extent-map-access.ts';
-import { preallocateFile } from '../file/fallocate.ts';
+import { checkFallocate, preallocateFile, type Wish } from '../file/fallocate.ts';
 import { mapFileExtents, type ReportedExtent } from '../file/fiemap.ts';
+import type { Inode } from '../file/inode.ts';
+import { punchHole } from '../file/punch-hole.ts';
+import { type SeekKind, seekFile, seekPlain } from '../file/seek.ts';
+import { zeroRange } from '../file/zero-range.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite } from './target.ts';
@@ -20,27 +24,77 @@ export interface FiemapExtent {
   readonly flags: readonly string[];
 }
 
+/** The modes of fallocate(2) that Linux knows; what btrfs refuses is refused. */
+export type FallocateMode =
+  | 'allocate'
+  | 'keep-size'
+  | 'punch-hole'
+  | 'zero-range'
+  | 'zero-range-keep-size'
+  | 'collapse-range'
+  | 'insert-range';
+
+export interface FallocateOptions {
+  /** Default `allocate`. */
+  readonly mode?: FallocateMode;
+  /** `allocate` and `zero-range` leave the size as it is. */
+  readonly keepSize?: boolean;
+}
+
 /**
- * Preallocates [offset, offset + length), in whole sectors: what has no place on disk yet gets one without data. The file
- * grows to the end of the range unless `keepSize`. Throws EINVAL, EFBIG, ENOSPC, EISDIR, ENODEV for no regular file.
+ * Changes what [offset, offset + length) has on disk. `allocate`: whole sectors without a place get one without data, and
+ * the file grows to the end of the range. `punch-hole`: they lose their place. `zero-range`: they get a new place without
+ * data. `-keep-size` and `punch-hole` leave the size as it is. Throws EINVAL, EFBIG, ENOSPC, EISDIR, ENODEV for no regular file,
+ * EOPNOTSUPP for collapsing and inserting, EROFS, EIO.
  */
 export function* fallocate(
   fs: MountedFilesystem,
   target: FileTarget,
   offset: number,
   length: number,
-  { keepSize = false }: { readonly keepSize?: boolean } = {},
+  { mode = 'allocate', keepSize = false }: FallocateOptions = {},
 ): Task<void> {
   throwIfReadOnly(fs.info);
   const inode = yield* holdToWrite(fs, target);
   try {
-    if (inode.isDirectory) throw new FsError('EISDIR', `fallocate: inode ${inode.number} is a directory`);
-    if (!inode.isRegular) throw new FsError('ENODEV', `fallocate: inode ${inode.number} is no regular file`);
-    yield* preallocateFile(fs.files, inode, offset, length, keepSize);
+    checkFallocate(inode, offset, length);
+    const wish = { start: offset, end: offset + length, keepSize: keepSize || mode.endsWith('keep-size') };
+    yield* grantWish(fs, inode, mode, wish);
   } finally {
     fs.files.inodes.put(inode);
   }
   yield* evictDoomed(fs.files);
+}
+
+function grantWish({ files }: MountedFilesystem, inode: Inode, mode: FallocateMode, wish: Wish): Task<void> {
+  switch (mode) {
+    case 'allocate':
+    case 'keep-size':
+      return preallocateFile(files, inode, wish);
+    case 'zero-range':
+    case 'zero-range-keep-size':
+      return zeroRange(files, inode, wish);
+    case 'punch-hole':
+      return punchHole(files, inode, wish.start, wish.end);
+    default:
+      throw new FsError('EOPNOTSUPP', `fallocate: ${mode} of inode ${inode.number}`);
+  }
+}
+
+/**
+ * Where data or a hole begins at or after `offset`, as lseek(2) with SEEK_DATA and SEEK_HOLE; the end of the file is a
+ * hole. Throws ENXIO outside the file and where no data follows, EIO.
+ */
+export function* seek(fs: MountedFilesystem, target: FileTarget, offset: number, kind: SeekKind): Task<number> {
+  const inode = yield* hold(fs, target);
+  let found: number;
+  try {
+    found = inode.isRegular ? yield* seekFile(fs.files, inode, offset, kind) : seekPlain(inode, offset, kind);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* evictDoomed(fs.files);
+  return found;
 }
 
 /** `sync`: write out dirty data first, as FIEMAP_FLAG_SYNC. */

@@ -27,7 +27,7 @@ export function* hold(fs: MountedFilesystem, target: FileTarget, follow = true):
 export function* holdToWrite(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
   const inode = yield* hold(fs, target, follow);
   try {
-    throwIfReadOnly(fs.info);
+    throwIfReadOnly(fs.info, inode.tree);
     return inode;
   } catch (error) {
     fs.files.inodes.put(inode);

@@ -1,10 +1,11 @@
 import type { Errno } from '../../base/errno.ts';
-import type { ByteCount, Generation } from '../../base/units.ts';
+import type { ByteCount, Generation, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Mutex, RwSemaphore, WaitQueue, World } from '../../task/world.ts';
 import type { FixSet } from '../fixes.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import { FILE_EXTENT_INLINE_HEAD_SIZE } from '../format/file-extent.ts';
+import { INODE_FLAG } from '../format/inode.ts';
 import type { Superblock } from '../format/superblock.ts';
 import { ITEM_SIZE, leafCapacity } from '../format/tree-block.ts';
 import { Space } from '../space/space.ts';
@@ -20,6 +21,8 @@ export interface FsOptions {
   /** Ids of `MUTATIONS`: seeded bugs. */
   readonly mutations?: ReadonlySet<string>;
   readonly readOnly?: boolean;
+  /** Where paths start: a path from the top-level subvolume, or an id; by default the image's default subvolume. */
+  readonly subvolume?: string | Uint8Array | TreeId;
   /** Mount although devices are missing, as long as each chunk has enough of them. */
   readonly degraded?: boolean;
   /** Discard what a commit has freed (mount option `discard=sync`). */
@@ -30,6 +33,10 @@ export interface FsOptions {
     readonly metadata: ByteCount | null;
     readonly data: ByteCount | null;
   };
+  /** New regular files get no checksums for their data. */
+  readonly nodatasum?: boolean;
+  /** New regular files are overwritten in place, which includes `nodatasum`. */
+  readonly nodatacow?: boolean;
   /** The longest file that is kept inside its extent item, in bytes as stored there; 0: none. Default 2048, as btrfs. */
   readonly maxInline?: ByteCount;
   /** Compress data that is written through the page cache. */
@@ -95,12 +102,16 @@ export class FsInfo implements TreeHost {
   /** Discard what commits free. */
   discard: boolean;
   readonly degraded: boolean;
+  /** Bits of `INODE_FLAG` that new regular files get by mount option. */
+  readonly newFileFlags: number;
   /** What an inline extent holds at most; what a sector or a leaf has no room for is never inline. */
   readonly maxInline: ByteCount;
   readonly compress: 'zlib' | 'zstd' | null;
   readonly compressForce: boolean;
   readonly chunkSizes: NonNullable<FsOptions['chunkSizes']>;
   readonly scrubs: ScrubControl;
+  /** What whoever mounts the image should know, in sentences. */
+  readonly notes: string[] = [];
   /** Devices whose sizes changed in the running transaction, in the order of the changes. */
   readonly updatedDevices: Device[] = [];
 
@@ -124,6 +135,7 @@ export class FsInfo implements TreeHost {
     this.mountedReadOnly = options.readOnly ?? false;
     this.discard = options.discard ?? false;
     this.degraded = options.degraded ?? false;
+    this.newFileFlags = newFileFlagsOf(options);
     this.maxInline = maxInlineOf(options, superblock);
     this.compress = options.compress ?? null;
     this.compressForce = options.compressForce ?? false;
@@ -158,6 +170,11 @@ export class FsInfo implements TreeHost {
   get isReadOnly(): boolean {
     return this.mountedReadOnly || this.aborted !== null;
   }
+}
+
+function newFileFlagsOf({ nodatacow = false, nodatasum = false }: FsOptions): number {
+  if (nodatacow) return INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM;
+  return nodatasum ? INODE_FLAG.NODATASUM : 0;
 }
 
 const MAX_INLINE_OF_BTRFS = 2048;

@@ -243,7 +243,9 @@ export function leaveTransaction(handle: TransactionHandle): void {
   if (transaction.hasCommitter) fs.transactionQueue.wakeAll();
 }
 
-export function throwIfReadOnly(fs: FsInfo): void {
+/** Throws EROFS. `tree`: the subvolume that is to be changed, which may be read-only by itself. */
+export function throwIfReadOnly(fs: FsInfo, tree: Tree | null = null): void {
+  if (tree?.isReadOnly) throw new FsError('EROFS', `subvolume ${tree.id} is read-only`);
   fs.world.touch(READ_ONLY, 'read');
   if (!fs.isReadOnly) return;
   const reason = fs.aborted === null ? 'it was mounted so' : `aborted with ${fs.aborted} at ${fs.abortedWhere}`;

@@ -98,7 +98,9 @@ function patch(fs: FsInfo, view: DataView, generation: Generation): void {
   writeU64(view, fields.totalBytes.at, totalBytes(fs));
   writeU64(view, fields.bytesUsed.at, fs.space.usedBytes());
   writeU64(view, fields.numDevices.at, fs.volume.devices().length);
-  if (uuid !== null) writeU64(view, fields.uuidTreeGeneration.at, generation);
+  // A tree that some commit was not sure of stays so, until Linux has looked through it.
+  const { uuidTreeGeneration, generation: mounted } = fs.superblock;
+  if (uuid !== null && uuidTreeGeneration === mounted) writeU64(view, fields.uuidTreeGeneration.at, generation);
   // Without a free space tree there may be a cache of the older kind, which is stale from now on.
   if (freeSpace === null) writeU64(view, fields.cacheGeneration.at, -1);
   patchBackupRoot(fs, view, fields.backupRoots.at + (generation % BACKUP_ROOT_COUNT) * BACKUP_ROOT.size, generation);

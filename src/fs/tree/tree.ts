@@ -4,7 +4,7 @@ import { type ResourceId, resource } from '../../task/resource.ts';
 import type { Task } from '../../task/task.ts';
 import type { IoPurpose, RwSemaphore, World } from '../../task/world.ts';
 import { OBJECT_ID, TREE_ID } from '../format/key.ts';
-import { rootItemBytesUsed, rootItemLastSnapshot } from '../format/root-item.ts';
+import { ROOT_FLAG, rootItemBytesUsed, rootItemFlags, rootItemLastSnapshot } from '../format/root-item.ts';
 import type { VolumeHost } from '../volume/volume.ts';
 import { TreeBlock } from './tree-block.ts';
 
@@ -27,6 +27,8 @@ export class Tree {
   bytesUsed: number;
   /** The last transaction whose blocks a snapshot may share; 0 where there is none. */
   readonly lastSnapshot: Generation;
+  /** A read-only subvolume, as `btrfs property set ro` and `btrfs subvolume snapshot -r` make them. */
+  readonly isReadOnly: boolean;
   /** The root item as it stands in the root tree; empty for the trees that the superblock points to. */
   rootItem: Uint8Array;
 
@@ -40,6 +42,7 @@ export class Tree {
     this.commitRoot = root;
     this.rootItem = rootItem;
     this.lastSnapshot = rootItem.length > 0 && isSubvolume(id) ? rootItemLastSnapshot(viewOf(rootItem), 0) : 0;
+    this.isReadOnly = isSubvolume(id) && rootItem.length > 0 && (rootItemFlags(viewOf(rootItem), 0) & ROOT_FLAG.READONLY) !== 0;
     this.bytesUsed = rootItem.length > 0 ? rootItemBytesUsed(viewOf(rootItem), 0) : 0;
   }
 }

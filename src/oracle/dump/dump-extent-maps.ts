@@ -1,4 +1,4 @@
-import { parseByteName } from '../../base/byte-name.ts';
+import { parseShownName } from '../../base/parse-name.ts';
 import type { DiskImage } from '../../record/image.ts';
 import { openImage } from '../structure/open-image.ts';
 import { type DumpRecord, plainNumber } from './dump-value.ts';
@@ -19,7 +19,7 @@ export interface DumpedExtentMaps {
  * names are shown.
  */
 export function dumpExtentMaps(images: readonly DiskImage[], fs: RawFilesystem, path: string): DumpedExtentMaps | null {
-  const bytes = parseByteName(path);
+  const bytes = parseShownName(path);
   const reader = openImage(images);
   if (bytes === null || reader === null) return null;
   // The reader's names have one character for each byte.

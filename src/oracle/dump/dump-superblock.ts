@@ -1,5 +1,5 @@
-import { showByteName } from '../../base/byte-name.ts';
 import { sameBytes, toHex } from '../../base/bytes.ts';
+import { showName } from '../../base/show-name.ts';
 import { showBlockGroupFlags } from '../../fs/format/block-group.ts';
 import { FormatError } from '../../fs/format/format-error.ts';
 import { showKey } from '../../fs/format/key.ts';
@@ -77,16 +77,25 @@ function describe(bytes: Uint8Array, offset: number): Pick<DumpedSuperblock, 'pr
 
 function superblockFields(bytes: Uint8Array, problems: string[]): DumpRecord {
   const superblock = decodeSuperblock(bytes);
-  const { magic: _magic, flags: bits, systemChunkArray, backupRoots, label, checksumType, deviceItem, ...rest } = superblock;
+  const {
+    magic: _magic,
+    flags: bits,
+    systemChunkArray,
+    backupRoots,
+    label,
+    checksumType,
+    deviceItem,
+    ...rest
+  } = superblock;
   const { incompatFlags, compatRoFlags, ...plain } = plainRecord(rest);
   const features = superblockFeatures(bytes);
   const labelEnd = label.indexOf(0);
   return {
     checksumType: named(checksumType, CHECKSUM_TYPE),
     checksum: toHex(bytes.subarray(0, 4)),
-    magic: showByteName(bytes.subarray(64, 72)),
+    magic: showName(bytes.subarray(64, 72)),
     ...plain,
-    label: showByteName(labelEnd < 0 ? label : label.subarray(0, labelEnd)),
+    label: showName(labelEnd < 0 ? label : label.subarray(0, labelEnd)),
     flags: flags(bits, SUPERBLOCK_FLAG),
     incompatFlags: { value: incompatFlags!, names: features.incompat },
     compatRoFlags: { value: compatRoFlags!, names: features.compatRo },

@@ -1,5 +1,5 @@
-import { showByteName } from '../../base/byte-name.ts';
 import { toHex } from '../../base/bytes.ts';
+import { showName } from '../../base/show-name.ts';
 import { DIR_TYPE, decodeDirEntries } from '../../fs/format/directory.ts';
 import { COMPRESSION, decodeFileExtent, FILE_EXTENT_TYPE } from '../../fs/format/file-extent.ts';
 import { decodeInodeExtrefs, decodeInodeRefs, INODE_FLAG, INODE_ITEM } from '../../fs/format/inode.ts';
@@ -41,7 +41,7 @@ export function inodeFields(bytes: Uint8Array): DumpRecord {
 }
 
 function nameFields({ name, ...rest }: { readonly name: Uint8Array }): DumpRecord {
-  return { ...plainRecord(rest), name: showByteName(name) };
+  return { ...plainRecord(rest), name: showName(name) };
 }
 
 function directoryEntries(bytes: Uint8Array, { type }: Key): DumpRecord {
@@ -50,10 +50,10 @@ function directoryEntries(bytes: Uint8Array, { type }: Key): DumpRecord {
       location: showKey(entry.location),
       transid: plainNumber(entry.transid),
       type: named(entry.type, DIR_TYPE),
-      name: showByteName(entry.name),
+      name: showName(entry.name),
     };
     const hasData = type === KEY_TYPE.XATTR_ITEM || entry.data.length > 0;
-    return hasData ? { ...common, data: showByteName(entry.data) } : common;
+    return hasData ? { ...common, data: showName(entry.data) } : common;
   });
   return { entries };
 }

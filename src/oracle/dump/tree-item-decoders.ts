@@ -1,5 +1,5 @@
-import { showByteName } from '../../base/byte-name.ts';
 import { toHex, viewOf } from '../../base/bytes.ts';
+import { showName } from '../../base/show-name.ts';
 import { needBytes } from '../../fs/format/format-error.ts';
 import { KEY_TYPE, type Key, readKey, showKey } from '../../fs/format/key.ts';
 import { bytesField, Layout, u32, u64 } from '../../fs/format/layout.ts';
@@ -16,7 +16,7 @@ export const TREE_ITEMS: readonly (readonly [number, ItemDecoder])[] = [
   [KEY_TYPE.ROOT_BACKREF, rootReference],
   [KEY_TYPE.UUID_KEY_SUBVOL, uuidFields],
   [KEY_TYPE.UUID_KEY_RECEIVED_SUBVOL, uuidFields],
-  [KEY_TYPE.STRING_ITEM, (bytes) => ({ text: showByteName(bytes) })],
+  [KEY_TYPE.STRING_ITEM, (bytes) => ({ text: showName(bytes) })],
   [KEY_TYPE.QGROUP_STATUS, quotaStatus],
   [KEY_TYPE.QGROUP_INFO, (bytes) => plainRecord(QUOTA_INFO.decode(bytes))],
   [KEY_TYPE.QGROUP_LIMIT, (bytes) => plainRecord(QUOTA_LIMIT.decode(bytes))],
@@ -82,7 +82,7 @@ function rootFields(bytes: Uint8Array): DumpRecord {
 
 function rootReference(bytes: Uint8Array): DumpRecord {
   const { name, ...rest } = decodeRootRef(bytes);
-  return { ...plainRecord(rest), name: showByteName(name) };
+  return { ...plainRecord(rest), name: showName(name) };
 }
 
 function uuidFields(bytes: Uint8Array): DumpRecord {

@@ -1,0 +1,157 @@
+import { sameBytes } from '../../base/bytes.ts';
+import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
+import { encodeName } from '../format/directory.ts';
+import { MODE_TYPE } from '../format/inode.ts';
+import { abortTransaction } from '../transaction/abort.ts';
+import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
+import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import type { Files } from './files.ts';
+import { checkCompressionProperty, compressionFlags } from './compression-property.ts';
+import type { Inode } from './inode.ts';
+import { writeInodeItem } from './inode-items.ts';
+import { showName } from './path.ts';
+import { decodeAcl, encodeAcl, modeOfAcl } from './posix-acl.ts';
+import { dropXattr, findXattr, listXattrItems, putXattr, type Xattr, xattrFits, xattrsLike } from './xattr-items.ts';
+import { checkXattrAccess, isAcl, nameClassOf, VALUE_SIZE_MAX } from './xattr-names.ts';
+
+export interface SetXattrHow {
+  /** EEXIST when there is one. */
+  readonly create: boolean;
+  /** ENODATA when there is none. */
+  readonly replace: boolean;
+}
+
+const XATTR_CHANGE = { items: 3 } as const;
+const LIST_SIZE_MAX = 65536;
+const CAPABILITY = encodeName('security.capability');
+const CAPABILITY_SIZES = [20, 24];
+const EMPTY = new Uint8Array(0);
+
+/** Throws EOPNOTSUPP, EPERM, EINVAL, EACCES, E2BIG, ENOSPC (too large for a leaf), EEXIST, ENODATA, EROFS. */
+export function* setInodeXattr(files: Files, inode: Inode, xattr: Xattr, how: SetXattrHow): Task<void> {
+  const { name, value } = xattr;
+  if (value.length > VALUE_SIZE_MAX) throw new FsError('E2BIG', `${showName(name)}: a value of ${value.length} bytes`);
+  const lock = yield* inode.lock.acquire('exclusive');
+  try {
+    checkXattrAccess(inode, name, 'write');
+    if (isAcl(name)) {
+      yield* setAcl(files, inode, name, value);
+      return;
+    }
+    if (sameBytes(name, CAPABILITY) && !CAPABILITY_SIZES.includes(value.length) && value.length > 0) {
+      throw new FsError('EINVAL', `${showName(name)}: ${value.length} bytes are no set of capabilities`);
+    }
+    const isProperty = nameClassOf(name) === 'btrfs';
+    if (isProperty) {
+      checkCompressionProperty(inode, name, value);
+      if (!inode.isRegular && !inode.isDirectory) return;
+      if (value.length === 0) {
+        yield* removeExisting(files, inode, name, how.replace);
+        return;
+      }
+    }
+    yield* checkRoom(files, inode, xattr, how);
+    yield* changeXattrs(files, inode, function* put(cursor, handle) {
+      yield* putXattr(cursor, handle, inode, xattr);
+      if (isProperty) inode.setFlags(compressionFlags(inode.flags, value));
+    });
+  } finally {
+    lock.release();
+  }
+}
+
+function* checkRoom(files: Files, inode: Inode, xattr: Xattr, how: SetXattrHow): Task<void> {
+  const shown = showName(xattr.name);
+  const alike = yield* xattrsLike(files, inode, xattr.name);
+  const exists = alike.some(({ name }) => sameBytes(name, xattr.name));
+  const tooLarge = new FsError('ENOSPC', `${shown}: a value of ${xattr.value.length} bytes has no room in a leaf`);
+  if (!xattrFits(files.fs, [], xattr)) throw tooLarge;
+  if (how.replace && !exists) throw new FsError('ENODATA', `${shown} of inode ${inode.number} is not there`);
+  if (how.create && exists) throw new FsError('EEXIST', `${shown} of inode ${inode.number} exists`);
+  if (!xattrFits(files.fs, alike, xattr)) throw tooLarge;
+}
+
+/** An access list that says no more than a mode is not kept: it becomes the mode. */
+function* setAcl(files: Files, inode: Inode, name: Uint8Array, value: Uint8Array): Task<void> {
+  const acl = decodeAcl(value);
+  if (nameClassOf(name) === 'default-acl') {
+    if (acl !== null && !inode.isDirectory) throw new FsError('EACCES', `inode ${inode.number} is no directory`);
+    if (acl === null && !inode.isDirectory) return;
+  }
+  const meaning = acl !== null && nameClassOf(name) === 'access-acl' ? modeOfAcl(acl) : null;
+  const isKept = acl !== null && meaning?.isPlain !== true;
+  const xattr = { name, value: acl === null ? EMPTY : encodeAcl(acl) };
+  if (isKept) yield* checkRoom(files, inode, xattr, { create: false, replace: false });
+  yield* changeXattrs(files, inode, function* put(cursor, handle) {
+    if (isKept) yield* putXattr(cursor, handle, inode, xattr);
+    else yield* dropXattr(cursor, inode, name);
+    if (meaning !== null) inode.setMode((inode.mode & (MODE_TYPE.MASK | 0o7000)) | meaning.permissions);
+  });
+}
+
+/** Throws ENODATA, EOPNOTSUPP, EINVAL. */
+export function* getInodeXattr(files: Files, inode: Inode, name: Uint8Array): Task<Uint8Array> {
+  checkXattrAccess(inode, name, 'read');
+  const value = yield* findXattr(files, inode, name);
+  if (value === null) throw new FsError('ENODATA', `${showName(name)} of inode ${inode.number} is not there`);
+  return value;
+}
+
+/** In the order of the hashes of the names. Throws E2BIG for more than 64 KiB of names. */
+export function* listInodeXattrs(files: Files, inode: Inode): Task<Uint8Array[]> {
+  const names = (yield* listXattrItems(files, inode)).map(({ name }) => name);
+  const size = names.reduce((sum, name) => sum + name.length + 1, 0);
+  if (size > LIST_SIZE_MAX) throw new FsError('E2BIG', `inode ${inode.number} has ${size} bytes of attribute names`);
+  return names;
+}
+
+/** Throws ENODATA, EOPNOTSUPP, EPERM, EINVAL, EROFS. */
+export function* removeInodeXattr(files: Files, inode: Inode, name: Uint8Array): Task<void> {
+  const lock = yield* inode.lock.acquire('exclusive');
+  try {
+    checkXattrAccess(inode, name, 'write');
+    if (nameClassOf(name) === 'btrfs') {
+      checkCompressionProperty(inode, name, EMPTY);
+      if (!inode.isRegular && !inode.isDirectory) return;
+    }
+    if (isAcl(name)) yield* setAcl(files, inode, name, EMPTY);
+    else yield* removeExisting(files, inode, name, true);
+  } finally {
+    lock.release();
+  }
+}
+
+function* removeExisting(files: Files, inode: Inode, name: Uint8Array, mustExist: boolean): Task<void> {
+  const exists = (yield* findXattr(files, inode, name)) !== null;
+  if (!exists && mustExist) throw new FsError('ENODATA', `${showName(name)} of inode ${inode.number} is not there`);
+  yield* changeXattrs(files, inode, function* drop(cursor) {
+    yield* dropXattr(cursor, inode, name);
+    if (nameClassOf(name) === 'btrfs') inode.setFlags(compressionFlags(inode.flags, EMPTY));
+  });
+}
+
+/** Changes attributes of the inode, whose lock the caller holds, and writes its item, all in one transaction. */
+function* changeXattrs(
+  files: Files,
+  inode: Inode,
+  change: (cursor: ChangeCursor, handle: TransactionHandle) => Task<void>,
+): Task<void> {
+  const handle = yield* startTransaction(files.fs, XATTR_CHANGE);
+  try {
+    const cursor = yield* openForChange(handle, inode.tree);
+    try {
+      yield* change(cursor, handle);
+      inode.heritage = null;
+      inode.touchTimes(false);
+      yield* writeInodeItem(cursor, handle, inode);
+    } finally {
+      cursor.release();
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `attributes of inode ${inode.number}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { sameBytes } from '../src/base/bytes.ts';
 import { type RandomStream, randomStream } from '../src/base/random.ts';
+import { allFixes } from '../src/fs/fixes.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
@@ -57,15 +58,16 @@ function noteWrite(model: Model, offset: number, data: Uint8Array): void {
   if (offset > oldSize) noteZeroedTail(model, oldSize);
 }
 
-/** The rest of the last page is written as zeros when the file grows over it, or is cut there. */
+/** The rest of the last page is written as zeros when the file is to reach over it, whatever there is. */
 function noteZeroedTail(model: Model, size: number): void {
-  const index = Math.floor(size / SECTOR);
-  if (size % SECTOR !== 0 && model.sectors[index] === 'data') noteWritten(model, index);
+  if (size % SECTOR !== 0) noteWritten(model, Math.floor(size / SECTOR));
 }
 
 function noteTruncate(model: Model, size: number): void {
   const oldSize = model.bytes.length;
-  if (size !== oldSize) noteZeroedTail(model, Math.min(size, oldSize));
+  if (size > oldSize) noteZeroedTail(model, oldSize);
+  // Where the file is cut, only data needs zeros.
+  else if (size < oldSize && model.sectors[Math.floor(size / SECTOR)] === 'data') noteZeroedTail(model, size);
   model.bytes = resized(model.bytes, size);
   if (size > oldSize) return;
   for (let index = Math.ceil(size / SECTOR); index < SECTORS_MAX; index++) {
@@ -77,10 +79,8 @@ function noteTruncate(model: Model, size: number): void {
 function noteFallocate(model: Model, offset: number, length: number, keepSize: boolean): void {
   const oldSize = model.bytes.length;
   const end = offset + length;
-  if (end > oldSize && !keepSize) {
-    noteZeroedTail(model, oldSize);
-    model.bytes = resized(model.bytes, end);
-  }
+  if (end > oldSize) noteZeroedTail(model, oldSize);
+  if (end > oldSize && !keepSize) model.bytes = resized(model.bytes, end);
   for (let index = Math.floor(offset / SECTOR); index * SECTOR < end; index++) {
     if (model.sectors[index] === 'hole') model.sectors[index] = 'prealloc';
   }
@@ -212,7 +212,8 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     const random = randomStream(`${seed}`, 'random-preallocation');
     // A kernel takes no two file systems of one id at a time.
     const id = `random-preallocation-${process.pid}-${seed}`;
-    const scratch = new ScratchFilesystem({ seed: id, nodeSize: seed % 2 === 0 ? 4096 : 16384 });
+    const nodeSize = seed % 2 === 0 ? 4096 : 16384;
+    const scratch = new ScratchFilesystem({ seed: id, nodeSize }, { fixes: allFixes(), maxInline: 0 });
     const models = new Map<string, Model>();
     for (let i = 0; i < 600; i++) {
       step(scratch, models, random);

@@ -1,22 +1,29 @@
-import { FsError } from '../fs/errors.ts';
 import type { MountedFilesystem } from '../fs/filesystem.ts';
 import {
   chmod,
   chown,
   copyRange,
   dedupe,
+  fallocate,
   type FileTarget,
   type Handle,
   link,
   mknod,
+  msync,
+  open,
   readdir,
   reflink,
+  removeXattr,
   rmdir,
+  seek,
+  setXattr,
   symlink,
 } from '../fs/syscalls.ts';
 import type { OperationValue } from '../record/run-record.ts';
 import type { Task } from '../task/task.ts';
 import type { FileChangeOperation, FileReference, ShareOperation } from '../workload/model.ts';
+
+const encoder = new TextEncoder();
 
 /** The handles of the task whose operation it is. */
 export interface Handles {
@@ -55,8 +62,29 @@ export function* changeFile(
     case 'copy':
     case 'dedupe':
       return yield* shareBytes(fs, operation, handles.target(operation.source), handles.target(operation.file));
-    default:
-      throw new FsError('EOPNOTSUPP', operation.kind);
+    case 'tmpfile':
+      handles.remember(operation.as, yield* open(fs, operation.directory, { tmpfile: true }));
+      return null;
+    case 'set-xattr': {
+      const value = encoder.encode(operation.value);
+      const flags = { create: operation.when === 'missing', replace: operation.when === 'present' };
+      yield* setXattr(fs, handles.target(operation.file), operation.name, value, flags);
+      return null;
+    }
+    case 'remove-xattr':
+      yield* removeXattr(fs, handles.target(operation.file), operation.name);
+      return null;
+    case 'punch':
+    case 'zero': {
+      const mode = operation.kind === 'punch' ? 'punch-hole' : operation.keepSize ? 'zero-range-keep-size' : 'zero-range';
+      yield* fallocate(fs, handles.target(operation.file), operation.offset, operation.length, { mode });
+      return null;
+    }
+    case 'msync':
+      yield* msync(fs, handles.target(operation.file), operation.offset, operation.length);
+      return null;
+    case 'seek':
+      return yield* seek(fs, handles.target(operation.file), operation.offset, operation.what);
   }
 }
 

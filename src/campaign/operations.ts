@@ -25,6 +25,7 @@ import {
   fiemap,
   fsync,
   type Handle,
+  mapWrite,
   mkdir,
   open,
   read,
@@ -148,6 +149,11 @@ function* perform(
         direct: operation.direct,
       });
     case 'write':
+      if (operation.mapped) {
+        const bytes = bytesOf(operation, record);
+        yield* mapWrite(fs, targetOf(operation.file, handles), operation.offset ?? 0, bytes);
+        return bytes.length;
+      }
       return yield* write(fs, targetOf(operation.file, handles), operation.offset, bytesOf(operation, record), {
         direct: operation.direct,
         append: operation.append,
@@ -173,7 +179,7 @@ function* perform(
       yield* unlink(fs, operation.path);
       return null;
     case 'rename':
-      yield* rename(fs, operation.from, operation.to);
+      yield* rename(fs, operation.from, operation.to, operation);
       return null;
     case 'truncate':
       yield* truncate(fs, targetOf(operation.file, handles), operation.size);
@@ -238,9 +244,10 @@ function* perform(
 
 function* performCreate(state: ExecutionState, operation: CreateOperation, handles: Map<string, Handle>): Task<void> {
   const { fs } = state;
-  const { path, as, nodatacow } = operation;
-  if (as === null) yield* create(fs, path, { nodatacow });
-  else remember(state, handles, as, yield* open(fs, path, { create: true, exclusive: true, nodatacow }));
+  const { path, as, nodatacow, compress } = operation;
+  const kind = { nodatacow, ...(compress === null ? {} : { compress }) };
+  if (as === null) yield* create(fs, path, kind);
+  else remember(state, handles, as, yield* open(fs, path, { ...kind, create: true, exclusive: true }));
 }
 
 /** What an administrator does: to devices, to the mount. */

@@ -2,7 +2,7 @@
 export const EXIT = {
   /** All as expected. */
   asExpected: 0,
-  /** A violation that was not expected, or an expected one that did not appear. */
+  /** A violation that was not expected, or an expected one that did not appear; a fault of an image. */
   violation: 1,
   /** Bad usage, a bad workload file, a folder that cannot be written. */
   usage: 2,
@@ -17,6 +17,14 @@ export class UsageError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'UsageError';
+  }
+}
+
+/** An image is damaged where it was to be read, or has no room for what was to be written. */
+export class ImageFault extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ImageFault';
   }
 }
 

@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander';
 import { fsquakeVersion } from '../campaign/host/package-root.ts';
+import { catCommand } from './cat-command.ts';
 import { checkCommand } from './check-command.ts';
 import { dumpCommand } from './dump-command.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { EXIT, ImageFault, UsageError } from './exit.ts';
 import { listCommand } from './list-command.ts';
+import { lsCommand } from './ls-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { runCommand } from './run-command.ts';
 import { print, say } from './terminal.ts';
@@ -62,7 +64,15 @@ function makeProgram(end: (code: number) => void): Command {
     .addHelpText('after', HELP_TAIL)
     .enablePositionalOptions(false)
     .exitOverride();
-  for (const command of [runCommand(end), replayCommand(end), listCommand(), checkCommand(end), dumpCommand(end)]) {
+  for (const command of [
+    runCommand(end),
+    replayCommand(end),
+    listCommand(),
+    checkCommand(end),
+    dumpCommand(end),
+    lsCommand(end),
+    catCommand(end),
+  ]) {
     command.copyInheritedSettings(program);
     program.addCommand(command);
   }
@@ -75,6 +85,10 @@ function explain(error: unknown): number {
   if (error instanceof UsageError) {
     say(`fsquake: ${error.message}`);
     return EXIT.usage;
+  }
+  if (error instanceof ImageFault) {
+    say(`fsquake: ${error.message}`);
+    return EXIT.violation;
   }
   say('fsquake itself failed; please report this, with the command line:');
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));

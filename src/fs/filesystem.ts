@@ -6,6 +6,7 @@ import { cleanUpOrphans, evictDoomed, forgetAllInodes } from './file/evict.ts';
 import { Files } from './file/files.ts';
 import type { Inode } from './file/inode.ts';
 import { findFirstFreeNumber } from './file/inode-items.ts';
+import type { DirectoryPosition } from './file/read-directory.ts';
 import { flushAll } from './file/sync.ts';
 import { resumeReplace, suspendReplace } from './maintenance/device-replace.ts';
 import { type MountOptions, mount, unmountCore } from './mount.ts';
@@ -22,6 +23,10 @@ export interface OpenFile {
   /** Default for reads and writes through this handle. */
   readonly direct: boolean;
   readonly append: boolean;
+  readonly isReadable: boolean;
+  readonly isWritable: boolean;
+  /** How far a directory has been read; null for everything else. */
+  readonly position: DirectoryPosition | null;
   /** Failed writes of data that this open has reported or was opened after. */
   errorsSeen: number;
 }

@@ -196,7 +196,9 @@ export function foreignName(
 
 /** An absolute path, the root too. */
 export function directory(description: string) {
-  return scalar<string>(description, { type: 'string', pattern: '^/' }, (value) => (value === '/' ? '/' : readPath(value)));
+  return scalar<string>(description, { type: 'string', pattern: '^/' }, (value) =>
+    value === '/' ? '/' : readPath(value),
+  );
 }
 
 /** An absolute path below the root. */

@@ -34,6 +34,8 @@ export interface ForeignRecipe {
   readonly mount?: string;
   /** What is done in `$dir` once the usual files are there. */
   readonly work: string;
+  /** Done at the end; the image is what a power cut after it leaves, whose last commit has all that came before. */
+  readonly powerCutAfter?: string;
   /** Without the usual files. */
   readonly isBare?: boolean;
 }
@@ -80,15 +82,23 @@ ${recipe.work}
 cd $dir
 sync -f .
 ${LISTING} > "$LISTING"
+${cutScript(recipe)}
 cd /
 umount $dir
 `;
     const env = { ...process.env, IMAGES: paths.join(' '), LISTING: listing, LC_ALL: 'C' };
     execFileSync('sh', ['-c', LOOP_FRAME + script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    return { disks: paths.map(readWhole), files: parseListing(readFileSync(listing)) };
+    const left = recipe.powerCutAfter === undefined ? paths : paths.map((path) => `${path}.cut`);
+    return { disks: left.map(readWhole), files: parseListing(readFileSync(listing)) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The files behind the loop devices are copied while they are mounted. */
+function cutScript({ powerCutAfter }: ForeignRecipe): string {
+  if (powerCutAfter === undefined) return '';
+  return `${powerCutAfter}\nfor image in $IMAGES; do cp --sparse=always $image $image.cut; done`;
 }
 
 /** Linux mounts the disks and runs the script in `$dir`; the disks as it leaves them. */
@@ -183,7 +193,15 @@ export const FOREIGN_RECIPES: readonly ForeignRecipe[] = [
   { name: '32 KiB nodes', megabytes: [256], mkfs: '-n 32768', work: CHURN },
   { name: '64 KiB nodes', megabytes: [256], mkfs: '-n 65536', work: CHURN },
   { name: 'no free space tree', megabytes: [256], mkfs: '-R ^free-space-tree', mount: 'nospace_cache', work: CHURN },
-  { name: 'space cache v1', megabytes: [256], mkfs: '-R ^free-space-tree', mount: 'space_cache=v1', work: CHURN },
+  // Linux keeps such a cache for groups of at least 100 MiB.
+  {
+    name: 'space cache v1',
+    megabytes: [1536],
+    mkfs: '-R ^free-space-tree',
+    mount: 'space_cache=v1',
+    work: `head -c 20M /dev/zero > big; sync -f .${CHURN}`,
+  },
+  { name: 'quota groups', megabytes: [256], mkfs: '-R quota', work: CHURN },
   {
     name: 'free space bitmaps',
     megabytes: [256],

@@ -21,10 +21,15 @@ export class ScratchFilesystem {
   fs: MountedFilesystem;
   private readonly options: MountOptions;
 
-  constructor(make: Partial<MakeFilesystemOptions> = {}, options: MountOptions = { fixes: allFixes() }) {
+  /** `edit` may change what mkfs writes, before the mount. */
+  constructor(
+    make: Partial<MakeFilesystemOptions> = {},
+    options: MountOptions = { fixes: allFixes() },
+    { edit = (bytes) => bytes }: { readonly edit?: (bytes: Uint8Array) => Uint8Array } = {},
+  ) {
     const full = { devices: [16 * MIB], ...make };
     this.world = new MemoryWorld(full.devices);
-    for (const write of makeFilesystem(full)) this.world.devices[write.device]!.write(write.offset, write.bytes);
+    for (const write of makeFilesystem(full)) this.world.devices[write.device]!.write(write.offset, edit(write.bytes));
     this.options = options;
     this.fs = runAtomically(mountFilesystem(this.world, options));
   }

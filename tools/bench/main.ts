@@ -5,6 +5,7 @@ import Table from 'cli-table3';
 import { measureEngine } from './engine.ts';
 import type { Figure } from './figure.ts';
 import { measureFindability } from './findability.ts';
+import { measureOperations } from './operations.ts';
 import { measureScheduling } from './scheduling.ts';
 import { measureWorkloads } from './workloads.ts';
 
@@ -17,6 +18,7 @@ const scheduling = await measureScheduling();
 const figures: Figure[] = [
   ...scheduling.figures,
   ...measureEngine(),
+  ...measureOperations(),
   ...measureWorkloads(scheduling.costs),
   ...measureFindability(),
 ];

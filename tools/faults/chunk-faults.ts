@@ -1,7 +1,7 @@
 import { writeU64 } from '../../src/base/bytes.ts';
 import { TREE, TYPE } from '../../src/oracle/structure/layout.ts';
 import type { ImageEditor } from '../../tests/support/image-editor.ts';
-import { type DeliberateFault, fault, add, set, set32, set16, flip } from './fault.ts';
+import { add, type DeliberateFault, fault, flip, set, set16, set32 } from './fault.ts';
 
 const chunk = (edit: ImageEditor) => edit.items(TREE.CHUNK).at(-1)!;
 const device = (edit: ImageEditor) => edit.item(TREE.CHUNK, 1, TYPE.DEV_ITEM);

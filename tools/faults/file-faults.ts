@@ -1,7 +1,7 @@
 import { writeU64 } from '../../src/base/bytes.ts';
 import { TREE, TYPE } from '../../src/oracle/structure/layout.ts';
 import type { ImageEditor } from '../../tests/support/image-editor.ts';
-import { type DeliberateFault, fault, add, set, set32, set16, set8, flip, inode, fileExtent } from './fault.ts';
+import { add, type DeliberateFault, fault, fileExtent, flip, inode, set, set8, set16, set32 } from './fault.ts';
 
 const name = (edit: ImageEditor, type: number) =>
   edit.items(TREE.FS).find((item) => item.type === type && item.size > 34)!;

@@ -1,7 +1,6 @@
 import { writeU64 } from '../../src/base/bytes.ts';
 import { TREE, TYPE } from '../../src/oracle/structure/layout.ts';
-import { type DeliberateFault, fault, add, set, set32, set8, flip, root } from './fault.ts';
-
+import { add, type DeliberateFault, fault, flip, root, set, set8, set32 } from './fault.ts';
 
 /** The root tree of linux-files.img. */
 export const ROOT_FAULTS: readonly DeliberateFault[] = [

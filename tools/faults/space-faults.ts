@@ -1,7 +1,7 @@
 import { readU64, writeU64 } from '../../src/base/bytes.ts';
 import { TREE, TYPE } from '../../src/oracle/structure/layout.ts';
 import type { ImageEditor } from '../../tests/support/image-editor.ts';
-import { type DeliberateFault, fault, add, set, set32, set8, flip } from './fault.ts';
+import { add, type DeliberateFault, fault, flip, set, set8, set32 } from './fault.ts';
 
 const dataExtent = (edit: ImageEditor, length: number) => edit.item(TREE.EXTENT, undefined, TYPE.EXTENT_ITEM, length);
 const group = (edit: ImageEditor) => edit.item(TREE.EXTENT, 5242880, TYPE.BLOCK_GROUP_ITEM);

@@ -2,7 +2,6 @@ import { readU64, writeU64 } from '../../src/base/bytes.ts';
 import { SUPER } from '../../src/oracle/structure/layout.ts';
 import { type DeliberateFault, fault } from './fault.ts';
 
-
 /** Superblock fields of linux-files.img. */
 export const SUPERBLOCK_FAULTS: readonly DeliberateFault[] = [
   fault('magic', 'superblock-magic', (edit) => edit.super.setUint8(SUPER.magic, 0)),

@@ -76,7 +76,11 @@ export class RangeGenerator {
     return [...made, { close: `$${as}`, expect }];
   }
 
-  private share(files: readonly string[], kind: 'reflink' | 'copy' | 'dedupe', also: readonly string[] = []): OperationForm {
+  private share(
+    files: readonly string[],
+    kind: 'reflink' | 'copy' | 'dedupe',
+    also: readonly string[] = [],
+  ): OperationForm {
     const source = this.oneOf(files);
     const file = this.oneOf(files);
     const { offset, length } = this.aligned();

@@ -1,10 +1,5 @@
 import { FsError } from '../../fs/errors.ts';
-import {
-  type MountedFilesystem,
-  type MountOptions,
-  mountFilesystem,
-  unmountFilesystem,
-} from '../../fs/filesystem.ts';
+import { type MountedFilesystem, type MountOptions, mountFilesystem, unmountFilesystem } from '../../fs/filesystem.ts';
 import * as syscalls from '../../fs/syscalls.ts';
 import type { Task } from '../../task/task.ts';
 import type { World } from '../../task/world.ts';
@@ -29,6 +24,10 @@ type EngineCall = (fs: MountedFilesystem, ...values: unknown[]) => Task<unknown>
 /** By name: what is not there yet is not asked for. */
 const ENGINE = syscalls as unknown as Readonly<Record<string, EngineCall | undefined>>;
 
+export function engineSupports(kind: OperationKind): boolean {
+  return kind === 'remount' || kind === 'dropPages' || ENGINE[kind] !== undefined;
+}
+
 /** Answers operations with the engine, in the world that it was mounted in. */
 export class EngineExecutor implements TestedFileSystem {
   readonly name = 'engine';
@@ -49,7 +48,7 @@ export class EngineExecutor implements TestedFileSystem {
   }
 
   supports(kind: OperationKind): boolean {
-    return kind === 'remount' || kind === 'dropPages' || ENGINE[ENGINE_NAMES[kind] ?? kind] !== undefined;
+    return engineSupports(kind);
   }
 
   *perform(operation: Operation): Task<Outcome> {
@@ -138,8 +137,6 @@ interface RawEntry {
   readonly kind: string;
   readonly cursor: number;
 }
-
-const ENGINE_NAMES: Partial<Record<OperationKind, string>> = {};
 
 type Handlers = {
   readonly [K in OperationKind]: (on: EngineExecutor, operation: OperationOf<K>) => Task<unknown>;

@@ -1,5 +1,5 @@
 import { LinuxError } from '../../oracle/kernel-fs/libc.ts';
-import { FALLOCATE, LinuxData } from '../../oracle/kernel-fs/linux-data.ts';
+import { FALLOCATE, type LinuxData } from '../../oracle/kernel-fs/linux-data.ts';
 import { OPEN } from '../../oracle/kernel-fs/linux-files.ts';
 import type { LinuxDirectoryEntry, LinuxExtent, LinuxStatus } from '../../oracle/kernel-fs/structures.ts';
 import { Completed, type Task } from '../../task/task.ts';
@@ -159,8 +159,7 @@ const HANDLERS: Handlers = {
   truncate: (on, { file, size }) => on.files.truncate(on.target(file), size),
   write: (on, { file, offset, length, seed }) => on.files.write(on.target(file), offset, contentOf(seed, length)),
   read: (on, { file, offset, length }) => on.files.read(on.target(file), offset, length),
-  mapWrite: (on, { file, offset, length, seed }) =>
-    on.files.mapWrite(on.target(file), offset, contentOf(seed, length)),
+  mapWrite: (on, { file, offset, length, seed }) => on.files.mapWrite(on.target(file), offset, contentOf(seed, length)),
   mapRead: (on, { file, offset, length }) => on.files.mapRead(on.target(file), offset, length),
   msync: (on, { file, offset, length }) => on.files.msync(on.target(file), offset, length),
   fallocate: (on, { file, mode, offset, length }) =>

@@ -7,6 +7,7 @@ import { openForChange } from '../tree/change-cursor.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
+import { checkMayChange, checkSubvolumeWritable } from './permission.ts';
 
 const SET_USER_ID = 0o4000;
 const SET_GROUP_ID = 0o2000;
@@ -59,6 +60,8 @@ export function* changeTimes(files: Files, inode: Inode, { access, modify }: New
 export function* changeAttributes(files: Files, inode: Inode, change: () => void): Task<void> {
   const lock = yield* inode.lock.acquire('exclusive');
   try {
+    checkMayChange(inode);
+    checkSubvolumeWritable(inode);
     const handle = yield* startTransaction(files.fs);
     try {
       const cursor = yield* openForChange(handle, inode.tree);

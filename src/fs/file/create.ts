@@ -14,6 +14,7 @@ import { checkAlive, getTarget, placeOf } from './namespace.ts';
 import { type NewNode, newInodeItem } from './new-inode-item.ts';
 import type { ParsedPath } from './path.ts';
 import { followLink, type PathWalk, startWalk, stopWalk } from './path-walk.ts';
+import { checkMayWrite } from './permission.ts';
 import { insertSymlinkTarget } from './symlink.ts';
 
 const CREATION = { items: 6 } as const;
@@ -22,6 +23,8 @@ const CREATION = { items: 6 } as const;
 export interface NewName {
   /** What is there already is returned as it is, also behind a symbolic link, as `open` with O_CREAT. */
   readonly mayExist?: boolean;
+  /** A symbolic link that is there already is itself what is returned. */
+  readonly noFollow?: boolean;
   /** For a new name with a slash at its end that is to be no directory: `open` says EISDIR, all others ENOENT. */
   readonly slashError?: 'EISDIR' | 'ENOENT';
 }
@@ -47,7 +50,7 @@ function* makeAtPlace(
   path: ParsedPath,
   walking: PathWalk,
   node: NewNode,
-  { mayExist = false, slashError = 'EISDIR' }: NewName,
+  { mayExist = false, noFollow = false, slashError = 'EISDIR' }: NewName,
 ): Task<Inode | 'followed'> {
   const { directory, name } = yield* placeOf(walking);
   try {
@@ -62,6 +65,7 @@ function* makeAtPlace(
       if (entry === null) {
         if (mustBeDirectory) throw new FsError('ENOENT', `${path.text} does not exist`);
         checkAlive(directory, path);
+        checkMayWrite(directory);
         yield* checkNameFits(files, directory, name);
         return yield* insertNode(files, directory, name, node);
       }
@@ -69,7 +73,7 @@ function* makeAtPlace(
     } finally {
       lock.release();
     }
-    if (!existing.isSymlink) return existing;
+    if (!existing.isSymlink || noFollow) return existing;
     walking.pending.pop();
     yield* followLink(walking, existing);
     return 'followed';

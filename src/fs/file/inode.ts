@@ -265,6 +265,10 @@ export class Inode {
     return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.SYMLINK;
   }
 
+  get isFifo(): boolean {
+    return (this.mode & MODE_TYPE.MASK) === MODE_TYPE.FIFO;
+  }
+
   /** The transaction that wrote the item last since the mount, or 0. */
   get lastTransaction(): Generation {
     this.world.touch(this.id, 'read');

@@ -13,6 +13,7 @@ import { writeInodeItem } from './inode-items.ts';
 import { checkReferenceFits } from './inode-references.ts';
 import { checkAlive, lockInodes, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
+import { checkMayChange, checkMayWrite } from './permission.ts';
 
 /** Names that a file may have. */
 export const LINKS_MAX = 65535;
@@ -34,6 +35,8 @@ export function* linkInode(files: Files, inode: Inode, path: ParsedPath): Task<v
     if (existing !== null) throw new FsError('EEXIST', `${path.text} exists`);
     if (path.wantsDirectory) throw new FsError('ENOENT', `${path.text} does not exist`);
     checkAlive(directory, path);
+    checkMayWrite(directory);
+    checkMayChange(inode);
     if (inode.isDirectory) throw new FsError('EPERM', `link of inode ${inode.number}, a directory`);
     if (inode.links === 0 && !inode.isLinkable) throw new FsError('ENOENT', `inode ${inode.number} has no name left`);
     if (inode.tree !== directory.tree) throw new FsError('EXDEV', `${path.text} lies in another subvolume`);

@@ -12,6 +12,7 @@ import { writeInodeItem } from './inode-items.ts';
 import { checkReferenceFits } from './inode-references.ts';
 import { checkAlive, isWithin, leadsTo, lockInodes, lookUp, type Place, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
+import { checkMayRemove, checkMayWrite } from './permission.ts';
 import { dropLink } from './unlink.ts';
 
 const RENAME = { items: 14 } as const;
@@ -118,6 +119,9 @@ function* checkRename(files: Files, ends: RenameEnds, paths: RenamePaths): Task<
   if (victim?.isDirectory && (yield* isWithin(files, from.directory, victim))) {
     throw new FsError(how.exchange ? 'EINVAL' : 'ENOTEMPTY', `${paths.from.text} lies within ${paths.to.text}`);
   }
+  checkMayRemove(from.directory, source);
+  if (victim !== null) checkMayRemove(to.directory, victim);
+  else checkMayWrite(to.directory);
   checkAlive(to.directory, paths.to);
   if (victim !== null && !how.exchange) yield* checkReplaceable(files, source, victim, paths.to);
   yield* checkRoom(files, from.directory, from.name, to, source);

@@ -11,6 +11,7 @@ import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
 import { checkAlive, leadsTo, lockInodes, lookUp, releaseAll, walkToPlace } from './namespace.ts';
 import { isDot, type ParsedPath } from './path.ts';
+import { checkMayRemove } from './permission.ts';
 
 const REMOVAL = { items: 8, releasesSpace: true } as const;
 const EMPTY = new Uint8Array(0);
@@ -38,6 +39,7 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
         const now = yield* findName(files, directory, name);
         if (!leadsTo(directory, now, inode)) continue;
         checkAlive(directory, path);
+        checkMayRemove(directory, inode);
         yield* checkRemovable(files, inode, path, wantsDirectory);
         yield* removeLocked(files, directory, name, inode);
         return;

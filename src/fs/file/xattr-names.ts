@@ -3,6 +3,7 @@ import { FsError } from '../errors.ts';
 import { encodeName } from '../format/directory.ts';
 import type { Inode } from './inode.ts';
 import { showName } from './path.ts';
+import { checkMayChange, checkSubvolumeWritable } from './permission.ts';
 
 /** Linux's limits, in bytes. */
 const NAME_SIZE_MAX = 255;
@@ -44,6 +45,10 @@ export function parseXattrName(name: string | Uint8Array): Uint8Array {
 export function checkXattrAccess(inode: Inode, name: Uint8Array, access: 'read' | 'write'): void {
   const kind = nameClassOf(name);
   const shown = `${showName(name)} of inode ${inode.number}`;
+  if (access === 'write') {
+    checkMayChange(inode);
+    checkSubvolumeWritable(inode);
+  }
   if (kind === 'user' && !inode.isRegular && !inode.isDirectory) {
     throw new FsError(access === 'write' ? 'EPERM' : 'ENODATA', `${shown}: it is neither file nor directory`);
   }

@@ -7,7 +7,7 @@ import type { Inode } from '../file/inode.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { MODE_TYPE } from '../format/inode.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { type FileTarget, type FollowOption, hold, holdToWrite } from './target.ts';
+import { type FileTarget, type FollowOption, hold, holdToChange } from './target.ts';
 
 /** What tells and changes attributes. */
 
@@ -127,7 +127,7 @@ function* change(
   apply: (inode: Inode) => Task<void>,
 ): Task<void> {
   throwIfReadOnly(fs.info);
-  const inode = yield* holdToWrite(fs, target, follow);
+  const inode = yield* holdToChange(fs, target, follow);
   try {
     yield* apply(inode);
   } finally {

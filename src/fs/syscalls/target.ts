@@ -3,6 +3,7 @@ import { FsError } from '../errors.ts';
 import type { Inode } from '../file/inode.ts';
 import { walk } from '../file/namespace.ts';
 import { parsePath } from '../file/path.ts';
+import { checkMayWrite } from '../file/permission.ts';
 import type { MountedFilesystem, OpenFile } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 
@@ -23,11 +24,29 @@ export function* hold(fs: MountedFilesystem, target: FileTarget, follow = true):
   return fs.files.inodes.hold(fs.openFile(target).inode);
 }
 
-/** From here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS. */
-export function* holdToWrite(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
+/**
+ * To change data: from here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS,
+ * EPERM, EBADF for a handle that was not opened to write.
+ */
+export function* holdToWrite(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
+  if (typeof target === 'number' && !fs.openFile(target).isWritable) {
+    throw new FsError('EBADF', `handle ${target} is not open to write`);
+  }
+  const inode = yield* holdToChange(fs, target);
+  try {
+    if (typeof target !== 'number' && inode.isRegular) checkMayWrite(inode);
+    return inode;
+  } catch (error) {
+    fs.files.inodes.put(inode);
+    throw error;
+  }
+}
+
+/** To change attributes: as `holdToWrite`, but any handle will do. */
+export function* holdToChange(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
   const inode = yield* hold(fs, target, follow);
   try {
-    throwIfReadOnly(fs.info, inode.tree);
+    throwIfReadOnly(fs.info);
     return inode;
   } catch (error) {
     fs.files.inodes.put(inode);

@@ -4,7 +4,7 @@ import { getInodeXattr, listInodeXattrs, removeInodeXattr, setInodeXattr } from 
 import { parseXattrName } from '../file/xattr-names.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { type FileTarget, type FollowOption, hold, holdToWrite } from './target.ts';
+import { type FileTarget, type FollowOption, hold, holdToChange } from './target.ts';
 
 /** What tells and changes extended attributes. Their names are text (UTF-8) or bytes. */
 
@@ -27,7 +27,7 @@ export function* setXattr(
 ): Task<void> {
   const bytes = parseXattrName(name);
   throwIfReadOnly(fs.info);
-  const inode = yield* holdToWrite(fs, target, follow);
+  const inode = yield* holdToChange(fs, target, follow);
   try {
     yield* setInodeXattr(fs.files, inode, { name: bytes, value: value.slice() }, { create, replace });
   } finally {
@@ -72,7 +72,7 @@ export function* removeXattr(
 ): Task<void> {
   const bytes = parseXattrName(name);
   throwIfReadOnly(fs.info);
-  const inode = yield* holdToWrite(fs, target, follow);
+  const inode = yield* holdToChange(fs, target, follow);
   try {
     yield* removeInodeXattr(fs.files, inode, bytes);
   } finally {

@@ -20,6 +20,7 @@ import { commitDeviceSizes, writeDeviceItems } from './device-items.ts';
 import { discardPinned, finishExtentCommit } from './extent-commit.ts';
 import type { FsInfo } from './fs-info.ts';
 import { enterTransaction, leaveTransaction, type TransactionHandle } from './handle.ts';
+import { markQuotaInconsistent } from './quota-status.ts';
 import { replaceItemCommitted, writeReplaceItem } from './replace-item.ts';
 import { runDelayedReferences } from './run-delayed-references.ts';
 import { continueScrubs, pauseScrubs } from './scrub-control.ts';
@@ -80,6 +81,7 @@ function* commit(fs: FsInfo, transaction: Transaction, handle: TransactionHandle
 function* writeOut(fs: FsInfo, transaction: Transaction, handle: TransactionHandle): Task<void> {
   yield* fs.world.point('commit-write-items');
   yield* runDelayedReferences(handle);
+  yield* markQuotaInconsistent(handle);
   yield* writeReplaceItem(handle);
   yield* writeDeviceItems(handle);
   yield* writeCowOnlyItems(handle); //                          root items and block groups, until nothing moves
@@ -216,8 +218,8 @@ function* switchCommitRoots(fs: FsInfo, transaction: Transaction): Task<void> {
 
 /** Every tree in memory, in a fixed order. */
 export function openTrees(fs: FsInfo): Tree[] {
-  const { root, extent, chunk, dev, csum, uuid, freeSpace, blockGroup, dataReloc } = fs.trees;
-  const trees = [root, extent, chunk, dev, csum, uuid, freeSpace, blockGroup, dataReloc];
+  const { root, extent, chunk, dev, fs: top, csum, uuid, freeSpace, blockGroup, dataReloc, quota } = fs.trees;
+  const trees = [root, extent, chunk, dev, top, csum, uuid, freeSpace, blockGroup, dataReloc, quota];
   const subvolumes = [...fs.subvolumes.values()].sort((a, b) => a.id - b.id);
   return [...trees.filter((tree) => tree !== null), ...subvolumes];
 }

@@ -59,6 +59,8 @@ export interface TreeSet {
   /** Holds the block group items where that feature is on; else they are in the extent tree. */
   readonly blockGroup: Tree | null;
   readonly dataReloc: Tree | null;
+  /** Quota groups, which the engine does not keep. */
+  readonly quota: Tree | null;
 }
 
 /** All that is known of one mounted file system (the kernel's fs_info). */
@@ -110,6 +112,8 @@ export class FsInfo implements TreeHost {
   readonly compressForce: boolean;
   readonly chunkSizes: NonNullable<FsOptions['chunkSizes']>;
   readonly scrubs: ScrubControl;
+  /** The image says that the counts of its quota groups are not to be trusted; or it has none. */
+  isQuotaMarked = false;
   /** What whoever mounts the image should know, in sentences. */
   readonly notes: string[] = [];
   /** Devices whose sizes changed in the running transaction, in the order of the changes. */

@@ -56,7 +56,8 @@ export function* openRootTrees(fs: FsInfo, chunk: Tree): Task<void> {
     const hasGroupTree = (superblock.compatRoFlags & COMPAT_RO.BLOCK_GROUP_TREE) !== 0;
     const blockGroup = hasGroupTree ? yield* openByRootItem(fs, cursor, TREE_ID.BLOCK_GROUP_TREE) : null;
     const dataReloc = yield* openOptional(fs, cursor, TREE_ID.DATA_RELOC_TREE);
-    fs.trees = { root, extent, chunk, dev, fs: top, csum, uuid, freeSpace, blockGroup, dataReloc };
+    const quota = yield* openOptional(fs, cursor, TREE_ID.QUOTA_TREE);
+    fs.trees = { root, extent, chunk, dev, fs: top, csum, uuid, freeSpace, blockGroup, dataReloc, quota };
   } finally {
     cursor.release();
   }

@@ -99,8 +99,9 @@ export function identitiesOf(call: Call, calls: readonly Call[], namespace: Name
     return call.path === null ? new Set() : namespace.situationsOf(call, call.path).identities;
   }
   const opener = openerOf(call, calls);
+  if (opener?.kind === 'tmpfile') return opener.succeeded ? new Set([namespace.madeBy(opener)]) : new Set();
   if (opener !== null && opener.path !== null) {
-    if ((opener.kind === 'create' || opener.kind === 'tmpfile') && opener.succeeded)
+    if (opener.kind === 'create' && opener.succeeded)
       return new Set([namespace.madeBy(opener)]);
     return namespace.situationsOf(opener, opener.path).identities;
   }

@@ -167,6 +167,7 @@ function mayBeOneFile(call: Call, { calls, namespace }: Evidence): boolean {
   if (from + length <= to || to + length <= from) return false;
   if (source === null || call.path === null || calls.some(({ kind }) => kind === 'link')) return true;
   const targets = namespace.situationsOf(call, call.path).identities;
+  if (targets.size === 0) return true;
   return [...namespace.situationsOf(call, source).identities].some((identity) => targets.has(identity));
 }
 

@@ -23,6 +23,7 @@ const FIEMAP_EXTENTS = 512;
 const SEEK_SET = 0;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
 const MS_SYNC = 4;
@@ -89,55 +90,57 @@ export class LinuxData extends LinuxFiles {
    * and nothing is killed.
    */
   mapWrite(target: LinuxTarget, offset: number, bytes: Uint8Array): void {
-    this.mapped(target, offset, bytes.length, (address, scratch) => {
-      this.libc.call('pwrite', scratch, bytes, bytes.length, 0);
-      this.copied(this.libc.call('pread', scratch, address, bytes.length, 0), bytes.length);
+    this.mapped(target, offset, bytes.length, PROT_READ_WRITE, (address) => {
+      this.withScratch((scratch) => {
+        this.libc.call('pwrite', scratch, bytes, bytes.length, 0);
+        this.copied(this.libc.call('pread', scratch, address, bytes.length, 0), bytes.length);
+      });
     });
   }
 
   mapRead(target: LinuxTarget, offset: number, length: number): Uint8Array {
-    return this.mapped(target, offset, length, (address, scratch) => {
-      this.copied(this.libc.call('pwrite', scratch, address, length, 0), length);
-      const bytes = new Uint8Array(length);
-      this.libc.call('pread', scratch, bytes, length, 0);
-      return bytes;
-    });
+    return this.mapped(target, offset, length, PROT_READ, (address) =>
+      this.withScratch((scratch) => {
+        this.copied(this.libc.call('pwrite', scratch, address, length, 0), length);
+        const bytes = new Uint8Array(length);
+        this.libc.call('pread', scratch, bytes, length, 0);
+        return bytes;
+      }),
+    );
   }
 
+  /** Of a mapping made for this alone. */
   msync(target: LinuxTarget, offset: number, length: number): void {
-    this.withFile(target, OPEN.readWrite, (file) => {
-      const start = offset - (offset % PAGE);
-      const size = offset + length - start;
-      const address = this.libc.callWide('mmap', 0n, size, PROT_READ_WRITE, MAP_SHARED, file, start);
-      try {
-        this.libc.call('msync', address, size, MS_SYNC);
-      } finally {
-        this.libc.call('munmap', address, size);
-      }
-    });
+    this.mapped(target, offset, length, PROT_READ, (address) => this.libc.call('msync', address, length, MS_SYNC));
   }
 
   private mapped<T>(
     target: LinuxTarget,
     offset: number,
     length: number,
-    body: (address: bigint, scratch: number) => T,
+    protection: number,
+    body: (address: bigint) => T,
   ): T {
-    return this.withFile(target, OPEN.readWrite, (file) => {
+    const flags = protection === PROT_READ ? OPEN.readOnly : OPEN.readWrite;
+    return this.withFile(target, flags, (file) => {
       const start = offset - (offset % PAGE);
       const size = offset + length - start;
-      const scratch = this.libc.call('memfd_create', cString('mapped'), 0);
+      const address = this.libc.callWide('mmap', 0n, size, protection, MAP_SHARED, file, start);
       try {
-        const address = this.libc.callWide('mmap', 0n, size, PROT_READ_WRITE, MAP_SHARED, file, start);
-        try {
-          return body(address + BigInt(offset - start), scratch);
-        } finally {
-          this.libc.call('munmap', address, size);
-        }
+        return body(address + BigInt(offset - start));
       } finally {
-        this.close(scratch);
+        this.libc.call('munmap', address, size);
       }
     });
+  }
+
+  private withScratch<T>(body: (scratch: number) => T): T {
+    const scratch = this.libc.call('memfd_create', cString('mapped'), 0);
+    try {
+      return body(scratch);
+    } finally {
+      this.close(scratch);
+    }
   }
 
   private copied(count: number, wanted: number): void {

@@ -200,7 +200,7 @@ class ImageCheck {
       if (this.#roots.roots.has(id)) continue;
       this.#faults.error('tree', { tree: id }, 'root-missing', 'the root tree has no root item for it');
     }
-    checkRootReferences(this.#roots, this.#faults);
+    checkRootReferences(this.#super, this.#roots, this.#faults);
     checkBackupTrees(this.#super, this.#roots.roots, this.#faults);
     if (this.#roots.hasForeignRoots) this.#everyTreeRead = false;
   }

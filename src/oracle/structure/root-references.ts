@@ -2,9 +2,10 @@ import type { FaultCollector } from './fault-report.ts';
 import { FIRST_FREE_OBJECTID, TREE } from './layout.ts';
 import { isZero, showUuid } from './raw-fields.ts';
 import type { RootTreeVisitor } from './root-tree.ts';
+import type { Superblock } from './superblock.ts';
 
 /** Root references against back references, and both against the roots that exist. */
-export function checkRootReferences(roots: RootTreeVisitor, faults: FaultCollector): void {
+export function checkRootReferences(sup: Superblock, roots: RootTreeVisitor, faults: FaultCollector): void {
   const backward = new Map(roots.backward.map((reference) => [`${reference.parent}/${reference.child}`, reference]));
   for (const reference of roots.forward) {
     const key = `${reference.parent}/${reference.child}`;
@@ -33,6 +34,10 @@ export function checkRootReferences(roots: RootTreeVisitor, faults: FaultCollect
   if (roots.defaultSubvolume !== -1 && !roots.roots.has(roots.defaultSubvolume)) {
     const what = 'the default subvolume does not exist';
     faults.error('root', { id: roots.defaultSubvolume }, 'default-subvolume', what);
+  } else if (roots.defaultSubvolume >= FIRST_FREE_OBJECTID && !sup.has('DEFAULT_SUBVOL')) {
+    // Linux looks at the entry only; kernels that know no other default must not mount it.
+    const what = 'another default subvolume without the feature DEFAULT_SUBVOL';
+    faults.warn('root', { id: roots.defaultSubvolume }, 'default-subvolume', what);
   }
 }
 

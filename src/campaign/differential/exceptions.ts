@@ -1,0 +1,55 @@
+import type { Operation, Outcome } from './operation.ts';
+
+export type KernelFileSystem = 'btrfs' | 'ext4' | 'xfs';
+
+/** A difference between the engine and Linux that is meant, or lies outside the file system. */
+export interface DocumentedException {
+  readonly name: string;
+  readonly reason: string;
+  /** Where it holds. */
+  readonly fileSystems: readonly KernelFileSystem[];
+  /** Of an outcome: true when these two may differ so. Fields of `stat` and of trees are named in `fields`. */
+  readonly covers?: (operation: Operation, engine: Outcome, linux: Outcome) => boolean;
+  readonly fields?: readonly string[];
+}
+
+const ALL = ['btrfs', 'ext4', 'xfs'] as const;
+const OTHERS = ['ext4', 'xfs'] as const;
+
+export const EXCEPTIONS: readonly DocumentedException[] = [
+  {
+    name: 'special-files',
+    reason:
+      'opening a fifo, socket or device for reading and writing never reaches the file system; the engine answers as for a file of the wrong kind',
+    fileSystems: ALL,
+    covers: (_operation, _engine, linux) => 'error' in linux && linux.error === 'special file',
+  },
+  {
+    name: 'directory-sizes',
+    reason: 'how large a directory is, and how many links it has, is a matter of each file system',
+    fileSystems: OTHERS,
+    fields: ['directory.size', 'directory.links'],
+  },
+  {
+    name: 'numbers-and-blocks',
+    reason: 'inode numbers, counts of blocks, orders of names and places of extents are a matter of each file system',
+    fileSystems: OTHERS,
+    fields: ['inode', 'blocks', 'order', 'cursor', 'extents', 'data-ranges'],
+  },
+];
+
+export function exceptionFor(
+  type: KernelFileSystem,
+  operation: Operation,
+  engine: Outcome,
+  linux: Outcome,
+): DocumentedException | null {
+  const found = EXCEPTIONS.find(
+    ({ fileSystems, covers }) => fileSystems.includes(type) && covers?.(operation, engine, linux) === true,
+  );
+  return found ?? null;
+}
+
+export function isFieldCompared(type: KernelFileSystem, field: string): boolean {
+  return !EXCEPTIONS.some(({ fileSystems, fields }) => fileSystems.includes(type) && fields?.includes(field) === true);
+}

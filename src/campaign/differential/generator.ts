@@ -1,0 +1,367 @@
+import { type RandomStream, randomStream } from '../../base/random.ts';
+import { KnownPaths } from './known-paths.ts';
+import { drawName, drawXattrName } from './name-pool.ts';
+import type {
+  FallocateMode,
+  NodeKind,
+  OpenFlag,
+  Operation,
+  OperationKind,
+  Outcome,
+  PathText,
+  Target,
+} from './operation.ts';
+
+const SLOTS = 6;
+const DEPTH_MAX = 5;
+const PAGE = 4096;
+const KIB = 1024;
+/** Above this many names removals become likelier, so that listings stay short. */
+const NAMES_MANY = 60;
+
+/** How often each operation is drawn; missing: never. */
+export type Weights = Partial<Record<OperationKind, number>>;
+
+export const WEIGHTS_OF_ALL: Weights = {
+  mkdir: 8,
+  create: 12,
+  open: 14,
+  close: 8,
+  unlink: 10,
+  rmdir: 6,
+  rename: 14,
+  link: 8,
+  symlink: 6,
+  mknod: 3,
+  readdir: 3,
+  readlink: 3,
+  stat: 6,
+  chmod: 4,
+  chown: 3,
+  utimes: 3,
+  setXattr: 10,
+  getXattr: 4,
+  removeXattr: 4,
+  listXattrs: 2,
+  readDirectory: 4,
+  seekDirectory: 2,
+  truncate: 12,
+  write: 40,
+  read: 10,
+  mapWrite: 6,
+  mapRead: 4,
+  msync: 2,
+  fallocate: 16,
+  seek: 6,
+  fiemap: 4,
+  reflink: 8,
+  dedupe: 5,
+  copyRange: 4,
+  fsync: 6,
+  fdatasync: 2,
+  dropPages: 3,
+  sync: 3,
+  dropCaches: 1,
+  remount: 1,
+  statfs: 1,
+};
+
+/** Draws operations: equal seeds and equal outcomes give equal sequences. */
+export class Generator {
+  private readonly random: RandomStream;
+  private readonly kinds: readonly OperationKind[];
+  private readonly limits: readonly number[];
+  private readonly known = new KnownPaths();
+  private readonly open = new Set<number>();
+  private nextSeed = 1;
+
+  constructor(seed: string, weights: Weights, supports: (kind: OperationKind) => boolean) {
+    this.random = randomStream(seed, 'differential');
+    const entries = (Object.entries(weights) as [OperationKind, number][]).filter(([kind]) => supports(kind));
+    this.kinds = entries.map(([kind]) => kind);
+    let sum = 0;
+    this.limits = entries.map(([, weight]) => (sum += weight));
+  }
+
+  next(): Operation {
+    const kind = this.drawKind();
+    const isCrowded = this.known.count > NAMES_MANY;
+    if (isCrowded && (kind === 'create' || kind === 'mkdir' || kind === 'symlink')) {
+      return this.make(this.random.chance(1, 3) ? 'rmdir' : 'unlink');
+    }
+    return this.make(kind);
+  }
+
+  /** What came of the operation drawn last. */
+  note(operation: Operation, outcome: Outcome): void {
+    if ('error' in outcome) return;
+    this.known.note(operation);
+    if (operation.do === 'open') this.open.add(operation.slot);
+    if (operation.do === 'close') this.open.delete(operation.slot);
+    if (operation.do === 'remount') this.open.clear();
+  }
+
+  private drawKind(): OperationKind {
+    const roll = this.random.below(this.limits.at(-1)!);
+    return this.kinds[this.limits.findIndex((limit) => roll < limit)]!;
+  }
+
+  private make(kind: OperationKind): Operation {
+    return this.makeName(kind) ?? this.makeAttribute(kind) ?? this.makeData(kind);
+  }
+
+  private makeName(kind: OperationKind): Operation | null {
+    switch (kind) {
+      case 'mkdir':
+        return { do: kind, path: this.newPath(), ...this.maybeMode() };
+      case 'create':
+        return { do: kind, path: this.newPath(), ...this.maybeMode(), ...(this.one(12) ? { nodatacow: true } : {}) };
+      case 'mknod': {
+        const node = this.oneOf<NodeKind>(['fifo', 'socket', 'character', 'block', 'file']);
+        const hasDevice = node === 'character' || node === 'block';
+        const device = { major: this.oneOf([1, 8, 259, 4095]), minor: this.oneOf([0, 3, 300, 70000]) };
+        return { do: kind, path: this.newPath(), kind: node, ...this.maybeMode(), ...(hasDevice ? { device } : {}) };
+      }
+      case 'symlink':
+        return { do: kind, target: this.linkTarget(), path: this.newPath() };
+      case 'unlink':
+        return { do: kind, path: this.path(['file', 'symlink', 'special']) };
+      case 'rmdir':
+      case 'readdir':
+        return { do: kind, path: this.path(['directory']) };
+      case 'readlink':
+        return { do: kind, path: this.path(['symlink']) };
+      case 'rename':
+        return {
+          do: kind,
+          from: this.path(['file', 'directory', 'symlink', 'special']),
+          to: this.one(2) ? this.newPath() : this.path(['file', 'directory', 'symlink', 'special']),
+          ...(this.one(6) ? { exchange: true } : {}),
+          ...(this.one(10) ? { noReplace: true } : {}),
+        };
+      case 'link':
+        return { do: kind, from: this.target(['file', 'symlink', 'special']), to: this.newPath(), ...this.follow() };
+      case 'open':
+        return { do: kind, slot: this.random.below(SLOTS), ...this.openHow(), ...this.maybeMode() };
+      case 'close':
+        return { do: kind, slot: this.slot() };
+      case 'readDirectory':
+        return { do: kind, slot: this.slot(), count: 1 + this.random.below(8) };
+      case 'seekDirectory':
+        return { do: kind, slot: this.slot(), to: this.one(2) ? 'start' : 'last' };
+      default:
+        return null;
+    }
+  }
+
+  private makeAttribute(kind: OperationKind): Operation | null {
+    const file = () => this.target(['file', 'directory', 'symlink', 'special']);
+    switch (kind) {
+      case 'stat':
+      case 'listXattrs':
+        return { do: kind, file: file(), ...this.follow() };
+      case 'chmod':
+        return { do: kind, file: file(), mode: this.mode() };
+      case 'chown':
+        return { do: kind, file: file(), uid: this.owner(), gid: this.owner(), ...this.follow() };
+      case 'utimes':
+        return { do: kind, file: file(), access: this.time(), modify: this.time(), ...this.follow() };
+      case 'setXattr':
+        return {
+          do: kind,
+          file: file(),
+          name: drawXattrName(this.random),
+          length: this.oneOf([0, 1, 10, 100, 100, 1000, 3000, 4000, 16000, 65536, 65537]),
+          seed: this.seed(),
+          ...(this.one(6) ? { create: true } : {}),
+          ...(this.one(6) ? { replace: true } : {}),
+          ...this.follow(),
+        };
+      case 'getXattr':
+      case 'removeXattr':
+        return { do: kind, file: file(), name: drawXattrName(this.random), ...this.follow() };
+      default:
+        return null;
+    }
+  }
+
+  private makeData(kind: OperationKind): Operation {
+    const file = () => this.target(['file']);
+    switch (kind) {
+      case 'truncate':
+        return { do: kind, file: file(), size: this.one(25) ? this.farOffset() : this.one(6) ? 0 : this.offset() };
+      case 'write': {
+        const offset = this.one(8) ? null : this.one(40) ? this.farOffset() : this.offset();
+        return { do: kind, file: file(), offset, length: this.length(), seed: this.seed() };
+      }
+      case 'read':
+        return { do: kind, file: file(), offset: this.offset(), length: this.length() };
+      case 'mapRead':
+        return { do: kind, file: file(), offset: this.offset(), length: this.length() + 1 };
+      case 'msync':
+        return { do: kind, file: file(), offset: this.aligned(), length: this.length() + 1 };
+      case 'mapWrite':
+        return { do: kind, file: file(), offset: this.offset(), length: this.length() + 1, seed: this.seed() };
+      case 'fallocate':
+        return { do: kind, file: file(), mode: this.fallocateMode(), offset: this.offset(), length: this.length() };
+      case 'seek':
+        return { do: kind, file: file(), offset: this.offset(), what: this.one(2) ? 'data' : 'hole' };
+      case 'reflink':
+      case 'dedupe':
+      case 'copyRange': {
+        const isWhole = this.one(4);
+        const from = isWhole ? 0 : this.oneOf([this.aligned(), this.aligned(), this.offset()]);
+        const to = isWhole ? 0 : this.oneOf([this.aligned(), this.aligned(), this.offset()]);
+        const length =
+          isWhole && kind === 'reflink' ? 0 : this.oneOf([PAGE * (1 + this.random.below(20)), this.length()]);
+        return { do: kind, source: file(), from, target: file(), to, length };
+      }
+      case 'fiemap':
+      case 'fsync':
+      case 'fdatasync':
+      case 'dropPages':
+        return { do: kind, file: file() };
+      case 'sync':
+      case 'dropCaches':
+      case 'remount':
+      case 'statfs':
+        return { do: kind };
+      default:
+        throw new Error(`the generator does not know ${kind}`);
+    }
+  }
+
+  private openHow(): { path: PathText; flags: OpenFlag[] } {
+    if (this.one(6)) return { path: this.path(['directory']), flags: ['directory'] };
+    if (this.one(12)) return { path: this.path(['directory']), flags: ['tmpfile', ...this.flags(['exclusive'])] };
+    const flags = this.flags(['append', 'direct', 'noFollow', 'readOnly', 'writeOnly', 'truncate', 'directory']);
+    if (this.one(3)) return { path: this.newPath(), flags: ['create', ...this.flags(['exclusive']), ...flags] };
+    return { path: this.path(['file', 'symlink']), flags };
+  }
+
+  private flags(of: readonly OpenFlag[]): OpenFlag[] {
+    return of.filter(() => this.one(8));
+  }
+
+  private fallocateMode(): FallocateMode {
+    return this.oneOf([
+      'allocate',
+      'allocate',
+      'keep-size',
+      'keep-size',
+      'punch-hole',
+      'punch-hole',
+      'punch-hole',
+      'zero-range',
+      'zero-range',
+      'zero-range-keep-size',
+      ...(this.one(10) ? (['collapse-range', 'insert-range'] as const) : []),
+    ]);
+  }
+
+  private linkTarget(): PathText {
+    const roll = this.random.below(12);
+    if (roll < 3) return drawName(this.random);
+    if (roll < 5) return `../${drawName(this.random)}`;
+    if (roll < 9) return this.path(['file', 'directory', 'symlink']);
+    if (roll === 9) return 'y/'.repeat(1 + this.random.below(900));
+    if (roll === 10) return '\u00ff\u0080';
+    return 'z'.repeat(this.oneOf([3000, 3900, 4060, 4095, 4096]));
+  }
+
+  private target(kinds: Parameters<KnownPaths['pick']>[0]): Target {
+    return this.open.size > 0 && this.one(3) ? this.slot() : this.path(kinds);
+  }
+
+  private slot(): number {
+    const slots = [...this.open].sort((a, b) => a - b);
+    return slots.length === 0 || this.one(15) ? this.random.below(SLOTS) : this.oneOf(slots);
+  }
+
+  /** Mostly one that is there and of such a kind. */
+  private path(kinds: Parameters<KnownPaths['pick']>[0]): PathText {
+    if (this.one(12)) return this.newPath();
+    const wanted = this.one(15) ? (['file', 'directory', 'symlink', 'special'] as const) : kinds;
+    const path = this.known.pick(wanted, (bound) => this.random.below(bound)) ?? this.newPath();
+    return this.decorate(path);
+  }
+
+  private newPath(): PathText {
+    const parent = this.one(3) ? '' : (this.known.pick(['directory'], (bound) => this.random.below(bound)) ?? '');
+    const isDeep = parent.split('/').length > DEPTH_MAX;
+    const through = this.one(20) ? this.known.pick(['symlink', 'file'], (bound) => this.random.below(bound)) : null;
+    return this.decorate(`${through ?? (isDeep ? '' : parent)}/${drawName(this.random)}`);
+  }
+
+  /** Other spellings of the same path, some of which mean something else. */
+  private decorate(path: PathText): PathText {
+    if (!this.one(12)) return path;
+    const roll = this.random.below(9);
+    if (roll < 3) return `${path}/`;
+    if (roll === 3) return path.replace('/', '//');
+    if (roll === 4) return `${path}/.`;
+    if (roll === 5) return `${path}/..`;
+    if (roll === 6) return `/../..${path}`;
+    if (roll === 7) return path.replace('/', '/./');
+    return this.one(4) ? '' : '/';
+  }
+
+  private maybeMode(): { mode?: number } {
+    return this.one(4) ? { mode: this.mode() } : {};
+  }
+
+  private mode(): number {
+    return this.oneOf([0o644, 0o600, 0o755, 0o777, 0o000, 0o4755, 0o2755, 0o6777, 0o2770, 0o1777]);
+  }
+
+  private owner(): number | null {
+    return this.oneOf([null, 0, 1, 1000, 65534, 4_000_000_000]);
+  }
+
+  /** Whole seconds are exact as numbers; so are these fractions. */
+  private time(): number | null {
+    return this.oneOf([null, 0, 1_000_000_000, 1_600_000_000_000_000_000, 1_700_000_000_500_000_000]);
+  }
+
+  private follow(): { follow?: boolean } {
+    return this.one(3) ? { follow: false } : this.one(3) ? { follow: true } : {};
+  }
+
+  private aligned(): number {
+    return this.random.below(48) * PAGE;
+  }
+
+  private offset(): number {
+    const roll = this.random.below(10);
+    if (roll < 4) return this.aligned();
+    if (roll < 6) return this.random.below(6000);
+    if (roll < 8) return this.random.below(200 * KIB);
+    return Math.max(0, this.aligned() + this.random.below(5) - 2);
+  }
+
+  private farOffset(): number {
+    return this.oneOf([2 ** 31 - 1, 2 ** 31, 2 ** 32 + 5, 2 ** 40, 2 ** 43 + PAGE, 20 * 1024 * KIB]);
+  }
+
+  private length(): number {
+    const roll = this.random.below(20);
+    if (roll < 6) return 1 + this.random.below(3000);
+    if (roll < 12) return PAGE * (1 + this.random.below(12));
+    if (roll < 16) return 1 + this.random.below(40 * KIB);
+    if (roll < 18) return 1 + this.random.below(20);
+    if (roll < 19) return 1 + this.random.below(300 * KIB);
+    return this.oneOf([0, 2048, 2049, PAGE - 1, PAGE + 1, 128 * KIB, 128 * KIB + 1]);
+  }
+
+  private seed(): number {
+    return this.nextSeed++;
+  }
+
+  private one(of: number): boolean {
+    return this.random.below(of) === 0;
+  }
+
+  private oneOf<T>(items: readonly T[]): T {
+    return items[this.random.below(items.length)]!;
+  }
+}

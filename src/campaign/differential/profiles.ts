@@ -1,0 +1,100 @@
+import type { MountOptions } from '../../fs/filesystem.ts';
+import type { KernelFileSystem } from './exceptions.ts';
+import { WEIGHTS_OF_ALL, type Weights } from './generator.ts';
+
+/** On what the sequences run. */
+export interface DifferentialProfile {
+  readonly name: string;
+  readonly title: string;
+  readonly fileSystems: readonly KernelFileSystem[];
+  /** Who makes the engine's image and Linux's: the engine, or mkfs of the host. */
+  readonly engineMadeBy: 'engine' | 'tool';
+  readonly linuxMadeBy: 'engine' | 'tool';
+  readonly nodeSize: number;
+  /** More words for `mkfs.btrfs`. */
+  readonly toolOptions: readonly string[];
+  readonly engineOptions: Partial<MountOptions>;
+  readonly linuxOptions: string;
+  readonly weights: Weights;
+}
+
+const PLAIN: DifferentialProfile = {
+  name: 'plain',
+  title: 'one device, 16 KiB nodes, images by the engine',
+  fileSystems: ['btrfs', 'ext4', 'xfs'],
+  engineMadeBy: 'engine',
+  linuxMadeBy: 'engine',
+  nodeSize: 16384,
+  toolOptions: [],
+  engineOptions: {},
+  linuxOptions: '',
+  weights: WEIGHTS_OF_ALL,
+};
+
+const BTRFS = ['btrfs'] as const;
+
+export const PROFILES: readonly DifferentialProfile[] = [
+  PLAIN,
+  { ...PLAIN, name: 'small-nodes', title: 'nodes of 4 KiB', nodeSize: 4096, fileSystems: BTRFS },
+  {
+    ...PLAIN,
+    name: 'foreign',
+    title: 'both on images by mkfs.btrfs',
+    engineMadeBy: 'tool',
+    linuxMadeBy: 'tool',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'holes',
+    title: 'images by mkfs.btrfs without no-holes',
+    engineMadeBy: 'tool',
+    linuxMadeBy: 'tool',
+    toolOptions: ['-O', '^no-holes'],
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'no-inline',
+    title: 'max_inline=0',
+    engineOptions: { maxInline: 0 } as Partial<MountOptions>,
+    linuxOptions: 'max_inline=0',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'zlib',
+    title: 'compress=zlib',
+    engineOptions: { compress: 'zlib' } as Partial<MountOptions>,
+    linuxOptions: 'compress=zlib',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'zstd-force',
+    title: 'compress-force=zstd',
+    engineOptions: { compress: 'zstd', compressForce: true } as Partial<MountOptions>,
+    linuxOptions: 'compress-force=zstd',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'nodatacow',
+    title: 'nodatacow',
+    engineOptions: { nodatacow: true } as Partial<MountOptions>,
+    linuxOptions: 'nodatacow',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
+    name: 'nodatasum',
+    title: 'nodatasum',
+    engineOptions: { nodatasum: true } as Partial<MountOptions>,
+    linuxOptions: 'nodatasum',
+    fileSystems: BTRFS,
+  },
+];
+
+export function profileNamed(name: string): DifferentialProfile | null {
+  return PROFILES.find((profile) => profile.name === name) ?? null;
+}

@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { BlockTable } from '../../record/block-table.ts';
+import { NoImage, openImageFile } from './image-file.ts';
+
+const PIECE = 2 ** 20;
+/** What is left out as a whole when it is zero. */
+const HOLE_UNIT = 65536;
+const ZEROES = new Uint8Array(HOLE_UNIT);
+
+/**
+ * New content for image files, put together in temporary files beside them. The images change all at the end, by a
+ * rename each, or not at all. Throws `NoImage` for what cannot be replaced by a file.
+ */
+export class ImageUpdate {
+  private readonly files: readonly { readonly path: string; readonly temporary: string; isMade: boolean }[];
+
+  /** The images need not exist. */
+  constructor(paths: readonly string[]) {
+    this.files = paths.map((path) => {
+      const real = realPathOf(path);
+      const temporary = join(dirname(real), `.${basename(real)}.fsquake-${randomBytes(6).toString('hex')}`);
+      return { path: real, temporary, isMade: false };
+    });
+  }
+
+  /** Starts from nothing: sparse files of these sizes. */
+  startEmpty(sizes: readonly number[]): void {
+    for (const [index, file] of this.files.entries()) {
+      const descriptor = this.make(file);
+      ftruncateSync(descriptor, sizes[index]!);
+      closeSync(descriptor);
+    }
+  }
+
+  /** Starts from what the images hold now. */
+  startFromImages(): void {
+    for (const file of this.files) {
+      const descriptor = this.make(file);
+      try {
+        copyContent(file.path, file.temporary, descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+      copyOwnership(file.path, file.temporary);
+    }
+  }
+
+  /** The new content so far. */
+  disks(): BlockTable[] {
+    return this.files.map(({ temporary }) => BlockTable.over(openImageFile(temporary)));
+  }
+
+  /** Writes to the temporary files. */
+  write(device: number, changes: Iterable<{ readonly offset: number; readonly bytes: Uint8Array }>): void {
+    const descriptor = openSync(this.files[device]!.temporary, 'r+');
+    try {
+      for (const { offset, bytes } of changes) writeAll(descriptor, bytes, offset);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** From here on the images are the new ones. */
+  commit(): void {
+    for (const { temporary } of this.files) syncPath(temporary);
+    for (const file of this.files) {
+      renameSync(file.temporary, file.path);
+      file.isMade = false;
+    }
+    for (const folder of new Set(this.files.map(({ path }) => dirname(path)))) syncPath(folder);
+  }
+
+  /** Removes what was not committed. */
+  discard(): void {
+    for (const { temporary, isMade } of this.files) if (isMade) rmSync(temporary, { force: true });
+  }
+
+  private make(file: { readonly temporary: string; isMade: boolean }): number {
+    const descriptor = openSync(file.temporary, 'wx+');
+    file.isMade = true;
+    return descriptor;
+  }
+}
+
+function realPathOf(path: string): string {
+  if (path.endsWith('.gz')) throw new NoImage(`${path} is packed: unpack it, to change it`);
+  let real = path;
+  try {
+    real = realpathSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new NoImage(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+    return path;
+  }
+  if (!statSync(real).isFile()) {
+    throw new NoImage(`${path} is no plain file: images are changed by putting a new file in their place`);
+  }
+  return real;
+}
+
+/** Shares the blocks where the host's file system can; else leaves zeroes out. */
+function copyContent(from: string, to: string, target: number): void {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);
+    return;
+  } catch {
+    // Most file systems cannot.
+  }
+  const source = openSync(from, 'r');
+  try {
+    ftruncateSync(target, fstatSync(source).size);
+    const piece = new Uint8Array(PIECE);
+    for (let offset = 0; ; offset += PIECE) {
+      const count = readFully(source, piece, offset);
+      for (let at = 0; at < count; at += HOLE_UNIT) {
+        const part = piece.subarray(at, Math.min(at + HOLE_UNIT, count));
+        if (Buffer.compare(part, ZEROES.subarray(0, part.length)) !== 0) writeAll(target, part, offset + at);
+      }
+      if (count < PIECE) return;
+    }
+  } finally {
+    closeSync(source);
+  }
+}
+
+function copyOwnership(from: string, to: string): void {
+  const { mode, uid, gid } = statSync(from);
+  chmodSync(to, mode & 0o7777);
+  try {
+    chownSync(to, uid, gid);
+  } catch {
+    // Only root may; then the file belongs to whoever changed it.
+  }
+}
+
+function readFully(descriptor: number, bytes: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < bytes.length) {
+    const count = readSync(descriptor, bytes, done, bytes.length - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+function syncPath(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

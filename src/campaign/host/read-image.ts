@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { FsError } from '../../fs/errors.ts';
+import type { MountedFilesystem } from '../../fs/filesystem.ts';
+import { dropCaches, read, stat } from '../../fs/syscalls.ts';
+import { BlockTable } from '../../record/block-table.ts';
+import type { Task } from '../../task/task.ts';
+import { openImageFiles } from './image-file.ts';
+import type { ImagePath } from './image-path.ts';
+import { ImageUnusable, workOnDisks } from './image-session.ts';
+import { type Listing, listImage } from './list-image.ts';
+
+/** Which files of the host hold the file system, and how it is mounted. */
+export interface ImageSource {
+  /** The devices of one file system. */
+  readonly images: readonly string[];
+  /** Although devices are missing. */
+  readonly degraded: boolean;
+}
+
+const PIECE = 2 ** 20;
+/** After this many bytes what is cached of them is forgotten. */
+const CACHED_BYTES_MAX = 64 * PIECE;
+
+/** Mounts image files for reading only: they are never changed. Throws `NoImage`, `ImageUnusable`. */
+export function workOnImages({ images, degraded }: ImageSource, work: (fs: MountedFilesystem) => Task<void>): void {
+  const disks = openImageFiles(images).map((image) => BlockTable.over(image));
+  workOnDisks(disks, { readOnly: true, degraded }, work);
+}
+
+/** What `fsquake ls` prints. Throws `ImageUnusable` where the path leads nowhere. */
+export function listFiles(source: ImageSource, place: ImagePath, recursive: boolean): Listing[] {
+  let listings: Listing[] = [];
+  workOnImages(source, function* list(fs) {
+    try {
+      listings = yield* listImage(fs, place.path, recursive);
+    } catch (error) {
+      throw unreadable(place, error);
+    }
+  });
+  return listings;
+}
+
+/** Hands on the bytes of a file in pieces; symbolic links are followed. Throws `ImageUnusable`. */
+export function readFile(source: ImageSource, place: ImagePath, take: (bytes: Uint8Array) => void): void {
+  workOnImages(source, function* readAll(fs) {
+    try {
+      yield* readPieces(fs, place.path, function* hand(bytes) {
+        take(bytes);
+      });
+    } catch (error) {
+      throw unreadable(place, error);
+    }
+  });
+}
+
+/** A file as one JSON document has it. */
+export interface WholeFile {
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly base64: string;
+}
+
+export function readWholeFile(source: ImageSource, place: ImagePath): WholeFile {
+  const pieces: Uint8Array[] = [];
+  readFile(source, place, (bytes) => pieces.push(new Uint8Array(bytes)));
+  const bytes = Buffer.concat(pieces);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { path: place.text, size: bytes.length, sha256, base64: bytes.toString('base64') };
+}
+
+/** Reads a file from its start to its end; a piece is not to be kept. Throws FsError. */
+export function* readPieces(
+  fs: MountedFilesystem,
+  path: Uint8Array,
+  take: (bytes: Uint8Array, offset: number) => Task<void>,
+): Task<void> {
+  const { size } = yield* stat(fs, path);
+  for (let offset = 0; offset === 0 || offset < size; offset += PIECE) {
+    const bytes = yield* read(fs, path, offset, PIECE);
+    yield* take(bytes, offset);
+    if ((offset + PIECE) % CACHED_BYTES_MAX === 0) yield* dropCaches(fs);
+  }
+}
+
+/** What the file system said no to, as an error about the image. */
+export function unreadable(place: ImagePath, error: unknown): unknown {
+  if (!(error instanceof FsError)) return error;
+  const isDamage = error.code === 'EIO' || error.code === 'EUCLEAN';
+  return new ImageUnusable(`${place.text}: ${error.message}`, isDamage);
+}

@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { readFile, readWholeFile } from '../campaign/host/read-image.ts';
+import { EXIT } from './exit.ts';
+import {
+  addMountOptions,
+  imagePathsOf,
+  type MountArguments,
+  onImages,
+  PATHS_HELP,
+  sourceOf,
+} from './image-arguments.ts';
+import { print } from './terminal.ts';
+
+interface CatOptions extends MountArguments {
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `Examples:
+  $ fsquake cat disk.img:/etc/fstab
+  $ fsquake cat disk.img:/a disk.img:/b > both
+  $ fsquake cat a.img:/f --device b.img
+`;
+
+export function catCommand(end: (code: number) => void): Command {
+  const command = new Command('cat')
+    .description('print files of a btrfs image')
+    .argument('<files...>', 'IMAGE:/path; symbolic links are followed within the image')
+    .option('--json', 'one JSON document: a list of {path, size, sha256, base64}');
+  return addMountOptions(command)
+    .addHelpText('before', EXAMPLES)
+    .addHelpText('after', `${PATHS_HELP}\n\nExit codes: 0 all printed, 1 damaged data, 2 no such image or file.`)
+    .action(async (texts: string[], _options: unknown, self: Command) => {
+      const options = self.optsWithGlobals<CatOptions>();
+      const places = imagePathsOf(texts, { bareIsRoot: false });
+      if (options.json) {
+        const files = places.map((place) => onImages(() => readWholeFile(sourceOf(place.image, options), place)));
+        await print(`${JSON.stringify(files, null, 2)}\n`);
+      } else {
+        for (const place of places) onImages(() => readFile(sourceOf(place.image, options), place, writeBytes));
+        await print('');
+      }
+      end(EXIT.asExpected);
+    });
+}
+
+function writeBytes(bytes: Uint8Array): void {
+  // A reader that has gone needs no more.
+  if (process.stdout.writable) process.stdout.write(new Uint8Array(bytes));
+}

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { HostFailure } from '../campaign/host/host-failure.ts';
 import { NoImage } from '../campaign/host/image-file.ts';
 import { type ImagePath, parseImagePath } from '../campaign/host/image-path.ts';
 import { ImageUnusable } from '../campaign/host/image-session.ts';
@@ -16,8 +17,12 @@ IMAGE:/path is a place in an image; bytes that are no printable UTF-8 are shown 
 
 export function addMountOptions(command: Command): Command {
   return command
-    .option('--device <image...>', 'the other devices of the file system, where it has several')
+    .option('--device <image>', 'another device of the file system, where it has several; once for each', collect)
     .option('--degraded', 'mount although devices are missing');
+}
+
+function collect(image: string, others: readonly string[] = []): readonly string[] {
+  return [...others, image];
 }
 
 export function sourceOf(image: string, { device = [], degraded = false }: MountArguments): ImageSource {
@@ -42,7 +47,7 @@ export function onImages<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof NoImage) throw new UsageError(error.message);
+    if (error instanceof NoImage || error instanceof HostFailure) throw new UsageError(error.message);
     if (!(error instanceof ImageUnusable)) throw error;
     throw error.isDamage ? new ImageFault(error.message) : new UsageError(error.message);
   }

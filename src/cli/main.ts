@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { fsquakeVersion } from '../campaign/host/package-root.ts';
 import { catCommand } from './cat-command.ts';
 import { checkCommand } from './check-command.ts';
+import { cpCommand } from './cp-command.ts';
 import { dumpCommand } from './dump-command.ts';
 import { EXIT, ImageFault, UsageError } from './exit.ts';
 import { listCommand } from './list-command.ts';
@@ -72,6 +73,7 @@ function makeProgram(end: (code: number) => void): Command {
     dumpCommand(end),
     lsCommand(end),
     catCommand(end),
+    cpCommand(end),
   ]) {
     command.copyInheritedSettings(program);
     program.addCommand(command);

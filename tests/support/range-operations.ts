@@ -9,7 +9,12 @@ export type RangeMode = 'allocate' | 'keep-size' | 'punch-hole' | 'zero-range' |
 
 /** One operation on the ranges of a file, as plain data: `fill` is the value of all bytes. */
 export type RangeOperation =
-  | { readonly kind: 'write' | 'direct' | 'map'; readonly offset: number; readonly length: number; readonly fill: number }
+  | {
+      readonly kind: 'write' | 'direct' | 'map';
+      readonly offset: number;
+      readonly length: number;
+      readonly fill: number;
+    }
   | { readonly kind: 'fallocate'; readonly mode: RangeMode; readonly offset: number; readonly length: number }
   | { readonly kind: 'truncate'; readonly size: number }
   | { readonly kind: 'msync'; readonly offset: number; readonly length: number }

@@ -97,3 +97,12 @@ export function btrfsCheckImage(
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** Writes the first device into a sparse file of the host. */
+export function writeImage(scratch: { readonly world: MemoryWorld }, path: string): void {
+  const device = scratch.world.devices[0]!;
+  const file = openSync(path, 'w');
+  ftruncateSync(file, device.size);
+  for (const [block, bytes] of device.blocks) writeSync(file, bytes, 0, bytes.length, block * 4096);
+  closeSync(file);
+}

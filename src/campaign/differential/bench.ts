@@ -15,6 +15,7 @@ import { LinuxExecutor } from './linux-executor.ts';
 import type { DifferentialProfile } from './profiles.ts';
 import {
   type Difference,
+  type LockstepOptions,
   type LockstepResult,
   type OperationSource,
   runLockstep,
@@ -28,11 +29,8 @@ const IMAGE_BYTES = 512 * MIB;
 const CHUNK_BYTES = 64 * MIB;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
-export interface BenchOptions {
-  readonly type: KernelFileSystem;
+export interface BenchOptions extends LockstepOptions {
   readonly profile: DifferentialProfile;
-  readonly compareEvery: number;
-  readonly onException?: (name: string) => void;
 }
 
 /** The outcome of one sequence, and what it left for outside judges; `image` is null after a difference. */
@@ -203,7 +201,7 @@ class ToolMissing extends Error {}
 function hungResult(done: LockstepResult | null, locks: string): BenchResult {
   const operations = done?.operations ?? [];
   const difference = { step: operations.length, what: 'hang', engine: `never ended (${locks})`, linux: 'ok' };
-  return { operations, difference: done?.difference ?? difference, tree: null, image: null };
+  return { operations, refused: new Set(), difference: done?.difference ?? difference, tree: null, image: null };
 }
 
 function named(difference: Difference | null, what: string): Difference | null {

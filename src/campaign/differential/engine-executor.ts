@@ -113,8 +113,8 @@ export class EngineExecutor implements TestedFileSystem {
 
   *readDirectory({ slot, count }: OperationOf<'readDirectory'>): Task<DirectoryEntryValue[]> {
     const entries = (yield* this.call('readDirectory', this.slot(slot), count)) as readonly RawEntry[];
-    const cursor = entries.at(-1)?.cursor;
-    if (cursor !== undefined) this.lastCursor.set(slot, cursor);
+    const before = entries.at(-2)?.cursor;
+    if (before !== undefined) this.lastCursor.set(slot, before);
     return entries.map(({ name, inode, kind, cursor: at }) => ({ name: textOf(name), inode, kind, cursor: at }));
   }
 

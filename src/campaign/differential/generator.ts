@@ -234,7 +234,7 @@ export class Generator {
   private openHow(): { path: PathText; flags: OpenFlag[] } {
     if (this.one(6)) return { path: this.path(['directory']), flags: ['directory'] };
     if (this.one(12)) return { path: this.path(['directory']), flags: ['tmpfile', ...this.flags(['exclusive'])] };
-    const flags = this.flags(['append', 'direct', 'noFollow', 'readOnly', 'writeOnly', 'truncate', 'directory']);
+    const flags = this.flags(['append', 'noFollow', 'readOnly', 'writeOnly', 'truncate', 'directory']);
     if (this.one(3)) return { path: this.newPath(), flags: ['create', ...this.flags(['exclusive']), ...flags] };
     return { path: this.path(['file', 'symlink']), flags };
   }

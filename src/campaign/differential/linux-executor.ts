@@ -101,10 +101,9 @@ export class LinuxExecutor implements TestedFileSystem {
     const all = this.files.readDirectory(file);
     const entries = all.slice(0, count);
     const cursor = entries.at(-1)?.cursor;
-    if (cursor !== undefined) {
-      this.lastCursor.set(slot, cursor);
-      if (all.length > count) this.files.seekDirectory(file, cursor);
-    }
+    if (cursor !== undefined && all.length > count) this.files.seekDirectory(file, cursor);
+    const before = entries.at(-2)?.cursor;
+    if (before !== undefined) this.lastCursor.set(slot, before);
     return entries.map(entryValue);
   }
 

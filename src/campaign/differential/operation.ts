@@ -104,7 +104,7 @@ export type Operation =
     }
   | { readonly do: 'listXattrs'; readonly file: Target; readonly follow?: boolean }
   | { readonly do: 'readDirectory'; readonly slot: number; readonly count: number }
-  /** To the start, or behind the entry that `readDirectory` gave last. */
+  /** To the start, or behind the last entry but one that `readDirectory` gave. */
   | { readonly do: 'seekDirectory'; readonly slot: number; readonly to: 'start' | 'last' }
   | { readonly do: 'truncate'; readonly file: Target; readonly size: number }
   | {

@@ -29,12 +29,16 @@ export interface LockstepOptions {
   readonly compareEvery: number;
   /** Told of each exception that was made use of. */
   readonly onException?: (name: string) => void;
+  /** Told of refusals with different errnos, after which the run goes on; absent: they end it. */
+  readonly onRefusals?: ((difference: Difference, operation: Operation) => void) | undefined;
 }
 
 /** What was done, and how it went. */
 export interface LockstepResult {
   readonly operations: readonly Operation[];
   readonly difference: Difference | null;
+  /** Positions of those that both refused: a shorter sequence may do without. */
+  readonly refused: ReadonlySet<number>;
   /** Of Linux's tree at the end; null after a difference. */
   readonly tree: TreeSnapshot | null;
 }
@@ -47,8 +51,10 @@ export function* runLockstep(
   options: LockstepOptions,
 ): Task<LockstepResult> {
   const operations: Operation[] = [];
+  const refused = new Set<number>();
   const end = (difference: Difference | null, tree: TreeSnapshot | null): LockstepResult => ({
     operations,
+    refused,
     difference,
     tree,
   });
@@ -57,11 +63,15 @@ export function* runLockstep(
     const answer = yield* linux.perform(operation);
     const ours = yield* performGuarded(engine, operation);
     source.note(operation, answer);
+    if ('error' in answer && 'error' in ours) refused.add(operations.length - 1);
     const found = compareOutcomes(options.type, operation, ours, answer);
     if (found !== null) {
       const exception = exceptionFor(options.type, operation, ours, answer);
-      if (exception === null) return end({ step: operations.length - 1, what: 'outcome', ...found }, null);
-      options.onException?.(exception.name);
+      const difference = { step: operations.length - 1, what: 'outcome', ...found };
+      const areRefusals = 'error' in ours && 'error' in answer && ours.error !== 'crash';
+      if (exception !== null) options.onException?.(exception.name);
+      else if (areRefusals && options.onRefusals !== undefined) options.onRefusals(difference, operation);
+      else return end(difference, null);
     }
     if (operations.length % options.compareEvery !== 0) continue;
     const { difference } = yield* compareTrees(engine, linux, options.type, false, operations.length - 1);

@@ -1,7 +1,7 @@
 import type { BenchResult, DifferentialBench } from './bench.ts';
 import { engineSupports } from './engine-executor.ts';
 import { Generator } from './generator.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, OperationKind } from './operation.ts';
 import type { DifferentialProfile } from './profiles.ts';
 import type { OperationSource } from './run-sequence.ts';
 import { shrinkSequence } from './shrink.ts';
@@ -26,19 +26,35 @@ export function listedSource(operations: readonly Operation[]): OperationSource 
 export function shrinkResult(bench: DifferentialBench, result: BenchResult, attemptsMax: number): BenchResult {
   const wanted = respectOf(result);
   let best = result;
-  const prefix = result.operations.slice(0, (result.difference?.step ?? 0) + 1);
-  shrinkSequence(
-    prefix,
-    (operations) => {
-      const tried = bench.run(listedSource(operations));
-      if (respectOf(tried) !== wanted) return null;
-      best = tried;
-      return tried.operations.length;
-    },
-    attemptsMax,
+  const fails = (operations: readonly Operation[]): number | null => {
+    const tried = bench.run(listedSource(operations));
+    if (respectOf(tried) !== wanted) return null;
+    best = tried;
+    return tried.operations.length;
+  };
+  const last = result.operations.length - 1;
+  const effective = result.operations.filter(
+    (operation, index) => index === last || !(result.refused.has(index) || IDLE.has(operation.do)),
   );
+  const start = fails(effective) === null ? result.operations : best.operations;
+  shrinkSequence(start, fails, attemptsMax);
   return best;
 }
+
+/** They change nothing, or so one hopes. */
+const IDLE: ReadonlySet<OperationKind> = new Set([
+  'stat',
+  'read',
+  'readdir',
+  'readlink',
+  'getXattr',
+  'listXattrs',
+  'readDirectory',
+  'seekDirectory',
+  'mapRead',
+  'seek',
+  'statfs',
+]);
 
 /** What makes two differences the same one: the operation, and what was compared, without names and numbers. */
 function respectOf({ difference, operations }: BenchResult): string | null {

@@ -9,15 +9,15 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
-  readSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BlockTable } from '../../record/block-table.ts';
+import { onHost } from './host-failure.ts';
+import { readFully, writeFully } from './host-files.ts';
 import { NoImage, openImageFile } from './image-file.ts';
 
 const PIECE = 2 ** 20;
@@ -27,7 +27,7 @@ const ZEROES = new Uint8Array(HOLE_UNIT);
 
 /**
  * New content for image files, put together in temporary files beside them. The images change all at the end, by a
- * rename each, or not at all. Throws `NoImage` for what cannot be replaced by a file.
+ * rename each, or not at all. Throws `NoImage` for what cannot be replaced by a file, `HostFailure`.
  */
 export class ImageUpdate {
   private readonly files: readonly { readonly path: string; readonly temporary: string; isMade: boolean }[];
@@ -44,22 +44,29 @@ export class ImageUpdate {
   /** Starts from nothing: sparse files of these sizes. */
   startEmpty(sizes: readonly number[]): void {
     for (const [index, file] of this.files.entries()) {
-      const descriptor = this.make(file);
-      ftruncateSync(descriptor, sizes[index]!);
-      closeSync(descriptor);
+      onHost(`${file.path} cannot be made`, () => {
+        const descriptor = this.make(file);
+        try {
+          ftruncateSync(descriptor, sizes[index]!);
+        } finally {
+          closeSync(descriptor);
+        }
+      });
     }
   }
 
   /** Starts from what the images hold now. */
   startFromImages(): void {
     for (const file of this.files) {
-      const descriptor = this.make(file);
-      try {
-        copyContent(file.path, file.temporary, descriptor);
-      } finally {
-        closeSync(descriptor);
-      }
-      copyOwnership(file.path, file.temporary);
+      onHost(`${file.path} cannot be copied, to be changed`, () => {
+        const descriptor = this.make(file);
+        try {
+          copyContent(file.path, file.temporary, descriptor);
+        } finally {
+          closeSync(descriptor);
+        }
+        copyOwnership(file.path, file.temporary);
+      });
     }
   }
 
@@ -70,22 +77,27 @@ export class ImageUpdate {
 
   /** Writes to the temporary files. */
   write(device: number, changes: Iterable<{ readonly offset: number; readonly bytes: Uint8Array }>): void {
-    const descriptor = openSync(this.files[device]!.temporary, 'r+');
-    try {
-      for (const { offset, bytes } of changes) writeAll(descriptor, bytes, offset);
-    } finally {
-      closeSync(descriptor);
-    }
+    const { path, temporary } = this.files[device]!;
+    onHost(`the new ${path} cannot be written`, () => {
+      const descriptor = openSync(temporary, 'r+');
+      try {
+        for (const { offset, bytes } of changes) writeFully(descriptor, bytes, offset);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
   }
 
   /** From here on the images are the new ones. */
   commit(): void {
-    for (const { temporary } of this.files) syncPath(temporary);
-    for (const file of this.files) {
-      renameSync(file.temporary, file.path);
-      file.isMade = false;
-    }
-    for (const folder of new Set(this.files.map(({ path }) => dirname(path)))) syncPath(folder);
+    onHost('the new images cannot be put in place', () => {
+      for (const { temporary } of this.files) syncPath(temporary);
+      for (const file of this.files) {
+        renameSync(file.temporary, file.path);
+        file.isMade = false;
+      }
+      for (const folder of new Set(this.files.map(({ path }) => dirname(path)))) syncPath(folder);
+    });
   }
 
   /** Removes what was not committed. */
@@ -133,7 +145,7 @@ function copyContent(from: string, to: string, target: number): void {
       const count = readFully(source, piece, offset);
       for (let at = 0; at < count; at += HOLE_UNIT) {
         const part = piece.subarray(at, Math.min(at + HOLE_UNIT, count));
-        if (Buffer.compare(part, ZEROES.subarray(0, part.length)) !== 0) writeAll(target, part, offset + at);
+        if (Buffer.compare(part, ZEROES.subarray(0, part.length)) !== 0) writeFully(target, part, offset + at);
       }
       if (count < PIECE) return;
     }
@@ -149,22 +161,6 @@ function copyOwnership(from: string, to: string): void {
     chownSync(to, uid, gid);
   } catch {
     // Only root may; then the file belongs to whoever changed it.
-  }
-}
-
-function readFully(descriptor: number, bytes: Uint8Array, offset: number): number {
-  let done = 0;
-  while (done < bytes.length) {
-    const count = readSync(descriptor, bytes, done, bytes.length - done, offset + done);
-    if (count === 0) break;
-    done += count;
-  }
-  return done;
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
   }
 }
 

@@ -37,6 +37,9 @@ export function* dedupeFile(
   const held: Held[] = [];
   try {
     yield* lockInodes([source, target], held);
+    // What is compared must not change before it is shared: no direct write may be under way, and none begins now.
+    yield* source.directIo.waitZero();
+    yield* target.directIo.waitZero();
     const compared = bytesToRemap(remap);
     if (!(yield* isSame(files, remap, compared))) return 'differs';
     yield* shareInPieces(files, remap, withoutPartOfBlock(remap, compared));

@@ -132,7 +132,7 @@ function* removeExisting(files: Files, inode: Inode, name: Uint8Array, mustExist
 }
 
 /** Changes attributes of the inode, whose lock the caller holds, and writes its item, all in one transaction. */
-function* changeXattrs(
+export function* changeXattrs(
   files: Files,
   inode: Inode,
   change: (cursor: ChangeCursor, handle: TransactionHandle) => Task<void>,

@@ -4,10 +4,13 @@ import { changeMode, changeOwner, changeTimes, type NewTimes } from '../file/att
 import { type DeviceNumber, decodeDevice } from '../file/device-number.ts';
 import { evictDoomed } from '../file/evict.ts';
 import type { Inode } from '../file/inode.ts';
+import { changeFlags, type FlagChanges } from '../file/inode-flags.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { MODE_TYPE } from '../format/inode.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { type FileTarget, type FollowOption, hold, holdToChange } from './target.ts';
+
+export type { FlagChanges };
 
 /** What tells and changes attributes. */
 
@@ -118,6 +121,11 @@ export function* utimes(
 ): Task<void> {
   if (times.access === undefined && times.modify === undefined) return;
   yield* change(fs, target, follow, (inode) => changeTimes(fs.files, inode, times));
+}
+
+/** Changes flags as chattr. What cannot be together is refused, what the kind of inode cannot have is left out. */
+export function setFlags(fs: MountedFilesystem, target: FileTarget, changes: FlagChanges): Task<void> {
+  return change(fs, target, true, (inode) => changeFlags(fs.files, inode, changes));
 }
 
 function* change(

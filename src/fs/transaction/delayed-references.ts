@@ -53,9 +53,15 @@ export interface TreeBlockReferrer {
 /** Reference changes of one transaction, by extent. Additions commute, so their order leaves no trace. */
 export class DelayedReferences {
   private heads = new Map<LogicalAddress, DelayedHead>();
+  private further = 0;
 
   get size(): number {
     return this.heads.size;
+  }
+
+  /** Referrers with a pending change beside the first of each extent: each may need an item of its own. */
+  get furtherReferrers(): number {
+    return this.further;
   }
 
   find(logical: LogicalAddress): DelayedHead | null {
@@ -72,7 +78,7 @@ export class DelayedReferences {
     isNew: boolean,
   ): void {
     const head = this.treeBlockHead(logical, length, level, generation, isNew);
-    note(head, parent === 0 ? KEY_TYPE.TREE_BLOCK_REF : KEY_TYPE.SHARED_BLOCK_REF, root, parent, 0, 0, change);
+    this.note(head, parent === 0 ? KEY_TYPE.TREE_BLOCK_REF : KEY_TYPE.SHARED_BLOCK_REF, root, parent, 0, 0, change);
   }
 
   /** Flags that the extent item of a block, which is there, gets besides those it has. */
@@ -107,7 +113,7 @@ export class DelayedReferences {
     isNew: boolean,
   ): void {
     const head = this.dataHead(logical, length, generation, isNew);
-    note(head, KEY_TYPE.EXTENT_DATA_REF, owner.tree, 0, owner.inode, owner.offset, change);
+    this.note(head, KEY_TYPE.EXTENT_DATA_REF, owner.tree, 0, owner.inode, owner.offset, change);
   }
 
   /** A leaf refers to the extent itself, once more or less. */
@@ -118,7 +124,7 @@ export class DelayedReferences {
     generation: Generation,
     change: 1 | -1,
   ): void {
-    note(this.dataHead(logical, length, generation, false), KEY_TYPE.SHARED_DATA_REF, 0, parent, 0, 0, change);
+    this.note(this.dataHead(logical, length, generation, false), KEY_TYPE.SHARED_DATA_REF, 0, parent, 0, 0, change);
   }
 
   private dataHead(logical: LogicalAddress, length: ByteCount, generation: Generation, isNew: boolean): DelayedHead {
@@ -129,6 +135,9 @@ export class DelayedReferences {
 
   /** Forgets all that is pending for an extent. */
   cancel(logical: LogicalAddress): void {
+    const head = this.heads.get(logical);
+    if (head === undefined) return;
+    this.further -= Math.max(0, head.references.length - 1);
     this.heads.delete(logical);
   }
 
@@ -136,6 +145,7 @@ export class DelayedReferences {
   take(): DelayedHead[] {
     const heads = [...this.heads.values()].sort((a, b) => a.logical - b.logical);
     this.heads = new Map();
+    this.further = 0;
     for (const { references } of heads) if (references.length > 1) references.sort(additionsFirst);
     return heads;
   }
@@ -148,24 +158,25 @@ export class DelayedReferences {
     this.heads.set(head.logical, head);
     return head;
   }
-}
 
-function note(
-  head: DelayedHead,
-  type: DelayedReference['type'],
-  root: TreeId,
-  parent: LogicalAddress,
-  inode: InodeNumber,
-  offset: number,
-  change: number,
-): void {
-  for (const reference of head.references) {
-    if (reference.root !== root || reference.parent !== parent) continue;
-    if (reference.inode !== inode || reference.offset !== offset) continue;
-    reference.change += change;
-    return;
+  private note(
+    head: DelayedHead,
+    type: DelayedReference['type'],
+    root: TreeId,
+    parent: LogicalAddress,
+    inode: InodeNumber,
+    offset: number,
+    change: number,
+  ): void {
+    for (const reference of head.references) {
+      if (reference.root !== root || reference.parent !== parent) continue;
+      if (reference.inode !== inode || reference.offset !== offset) continue;
+      reference.change += change;
+      return;
+    }
+    if (head.references.length > 0) this.further++;
+    head.references.push({ type, root, parent, inode, offset, change });
   }
-  head.references.push({ type, root, parent, inode, offset, change });
 }
 
 /** Additions first, so that the count never falls to 0 on the way; then by referrer, whatever order they came in. */

@@ -20,6 +20,10 @@ import { Transaction } from './transaction.ts';
 const BLOCKS_PER_LEVEL = 2;
 /** Tree blocks that the commit needs at most for one extent with pending reference changes. */
 const BLOCKS_PER_DELAYED_HEAD = 3;
+/** By which the trees may grow for it, in leaves that are half full: extent item, free space on both sides. */
+const BYTES_PER_DELAYED_HEAD = 256;
+/** The same for each further referrer of an extent, whose reference may be an item of its own. */
+const BYTES_PER_REFERRER = 128;
 
 /** A task's part in the running transaction: while it is open, the transaction cannot be committed. */
 export class TransactionHandle implements TreeChange {
@@ -208,11 +212,15 @@ function promiseFor(fs: FsInfo, options: StartOptions): ByteCount {
   return (options.items ?? 1) * levels * BLOCKS_PER_LEVEL * fs.nodeSize;
 }
 
-/** What the commit may take for what is pending: no more than a copy of all metadata there is. */
+/** What the commit may take for what is pending: no more than a copy of all metadata there is, and what is added to it. */
 function commitNeed(fs: FsInfo): ByteCount {
-  const heads = fs.runningTransaction?.delayedReferences.size ?? 0;
-  if (heads <= 8) return 0;
-  return Math.min(heads * BLOCKS_PER_DELAYED_HEAD * fs.nodeSize, fs.space.usedMetadataBytes());
+  const delayed = fs.runningTransaction?.delayedReferences;
+  if (delayed === undefined) return 0;
+  const { size: heads, furtherReferrers } = delayed;
+  if (heads <= 8 && furtherReferrers <= 8) return 0;
+  const copies = (heads + furtherReferrers) * BLOCKS_PER_DELAYED_HEAD * fs.nodeSize;
+  const growth = heads * BYTES_PER_DELAYED_HEAD + furtherReferrers * BYTES_PER_REFERRER;
+  return Math.min(copies, fs.space.usedMetadataBytes()) + growth;
 }
 
 /** Enters without asking: for the commit itself. */

@@ -1,4 +1,4 @@
-import type { DeviceId, VirtualNanoseconds } from '../../base/units.ts';
+import type { DeviceId, PhysicalAddress, VirtualNanoseconds } from '../../base/units.ts';
 import { DONE, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { type DeviceReplace, DEVICE_REPLACE as REPLACE_ITEM } from '../format/device.ts';
@@ -6,6 +6,7 @@ import { KEY_TYPE, type Key, OBJECT_ID } from '../format/key.ts';
 import { openForChange } from '../tree/change-cursor.ts';
 import { findItem } from '../tree/cursor.ts';
 import type { Device } from '../volume/device.ts';
+import { deviceExtentLength } from '../volume/profiles.ts';
 import { DEVICE_REPLACE, REPLACE_STATES } from '../volume/replace-state.ts';
 import { addUnallocated } from './device-space.ts';
 import type { FsInfo } from './fs-info.ts';
@@ -111,15 +112,30 @@ function takeOver(fs: FsInfo, item: DeviceReplace): void {
   if (phase === undefined) throw new FsError('EUCLEAN', `mount: the state of the device replace is ${item.state}`);
   replace.phase = phase;
   replace.hasItem = true;
-  replace.cursorLeft = item.cursorLeft;
+  const copiedTo = phase === 'suspended' ? surelyCopiedTo(fs, item) : item.cursorLeft;
+  replace.cursorLeft = copiedTo;
   replace.cursorRight = item.cursorRight;
-  replace.cursorLeftLastWrite = item.cursorLeft;
-  replace.committedCursorLeft = item.cursorLeft;
+  replace.cursorLeftLastWrite = copiedTo;
+  replace.committedCursorLeft = copiedTo;
   replace.readsFromSourceOnlyIfNoMirror = item.continueReadingFromSource === 1;
   replace.timeStarted = item.timeStarted * NANOSECONDS_PER_SECOND;
   replace.timeStopped = item.timeStopped * NANOSECONDS_PER_SECOND;
   replace.writeErrors = item.writeErrors;
   replace.uncorrectableReadErrors = item.uncorrectableReadErrors;
+}
+
+/**
+ * Linux (measured: 6.18) suspends a replace in the middle of a device extent with the cursor at that extent's end, and
+ * itself never copies the rest: whatever extent ends at the cursor is copied again.
+ */
+function surelyCopiedTo(fs: FsInfo, { sourceDevid, cursorLeft }: DeviceReplace): PhysicalAddress {
+  for (const chunk of fs.volume.chunks()) {
+    const length = deviceExtentLength(chunk);
+    for (const { device, physical } of chunk.stripes) {
+      if (device.id === sourceDevid && physical + length === cursorLeft) return physical;
+    }
+  }
+  return cursorLeft;
 }
 
 function refuseUnlessDegraded(fs: FsInfo, what: string): void {

@@ -81,7 +81,33 @@ export function fileHistories(
       else addChanges(history.changes, call, isDoubtful);
     }
   }
+  for (const history of histories.values()) cutMappedWrites(history);
   return [...histories.values()];
+}
+
+/**
+ * What a mapping stores past the end of the file, in its last page, is gone when the file grows: a mapped write may have
+ * been cut wherever the file may have ended.
+ */
+function cutMappedWrites({ changes, initial }: FileHistory): void {
+  if (!changes.some(isMapped)) return;
+  const ends = new Set([initial?.length ?? 0]);
+  for (const change of changes) if (!isMapped(change)) ends.add(change.kind === 'truncate' ? change.start : change.end);
+  const cut = changes.flatMap((change) => {
+    if (!isMapped(change)) return [change];
+    const inside = [...ends].filter((end) => end > change.start && end < change.end).sort((a, b) => a - b);
+    const edges = [change.start, ...inside, change.end];
+    return edges.slice(1).map((end, index): Change => {
+      const start = edges[index]!;
+      const bytes = change.bytes.subarray(start - change.start, end - change.start);
+      return { ...change, start, end, bytes, isOptional: change.isOptional || index > 0 };
+    });
+  });
+  changes.splice(0, changes.length, ...cut);
+}
+
+function isMapped({ call }: Change): boolean {
+  return call.record.args['mapped'] === true;
 }
 
 const COPIES = new Set(['reflink', 'copy']);

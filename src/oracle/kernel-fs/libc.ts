@@ -37,6 +37,7 @@ const PROTOTYPES = {
   fchownat: 'iipuui',
   fchown: 'iiuu',
   utimensat: 'iippi',
+  futimens: 'iip',
   setxattr: 'ipppzi',
   lsetxattr: 'ipppzi',
   fsetxattr: 'iippzi',
@@ -72,6 +73,7 @@ const PROTOTYPES = {
   mount: 'ippplp',
   umount2: 'ipi',
   chroot: 'ip',
+  umask: 'uu',
   fchdir: 'ii',
 } as const;
 

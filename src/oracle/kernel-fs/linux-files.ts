@@ -131,7 +131,7 @@ export class LinuxFiles {
   /** Nanoseconds since 1970; null keeps a time. */
   utimes(target: LinuxTarget, access: bigint | null, modify: bigint | null, follow: boolean): void {
     const times = encodeTimes(access, modify);
-    if (typeof target === 'number') this.libc.call('utimensat', target, null, times, 0);
+    if (typeof target === 'number') this.libc.call('futimens', target, times);
     else this.call('utimensat', AT_FDCWD, cString(target), times, follow ? 0 : AT_SYMLINK_NOFOLLOW);
   }
 

@@ -120,13 +120,18 @@ export class MountedImage {
     }
   }
 
-  /** Absolute paths and `..` at the root stay inside the file system while `body` runs, which must be synchronous. */
+  /**
+   * Absolute paths and `..` at the root stay inside the file system while `body` runs, which must be synchronous; and no
+   * mask takes bits from modes.
+   */
   inside<T>(body: () => T): T {
     this.libc.call('fchdir', this.root);
     this.libc.call('chroot', cString('.'));
+    const mask = this.libc.call('umask', 0);
     try {
       return body();
     } finally {
+      this.libc.call('umask', mask);
       this.libc.call('fchdir', this.hostRoot);
       this.libc.call('chroot', cString('.'));
       this.libc.call('fchdir', this.hostFolder);

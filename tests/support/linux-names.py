@@ -276,7 +276,7 @@ def perform(operation):
         result = OPERATIONS[name](*arguments)
     except OSError as error:
         return errno.errorcode[error.errno] + (' at ' + error.strerror if name == 'repeat' else '')
-    return 'ok' if result is None else result
+    return result if isinstance(result, str) else 'ok'
 
 
 def run_case(root, operations):

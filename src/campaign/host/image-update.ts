@@ -59,11 +59,14 @@ export class ImageUpdate {
   startFromImages(): void {
     for (const file of this.files) {
       onHost(`${file.path} cannot be copied, to be changed`, () => {
-        const descriptor = this.make(file);
-        try {
-          copyContent(file.path, file.temporary, descriptor);
-        } finally {
-          closeSync(descriptor);
+        if (sharesContent(file.path, file.temporary)) file.isMade = true;
+        else {
+          const descriptor = this.make(file);
+          try {
+            copyContent(file.path, descriptor);
+          } finally {
+            closeSync(descriptor);
+          }
         }
         copyOwnership(file.path, file.temporary);
       });
@@ -129,14 +132,19 @@ function realPathOf(path: string): string {
   return real;
 }
 
-/** Shares the blocks where the host's file system can; else leaves zeroes out. */
-function copyContent(from: string, to: string, target: number): void {
+/** Where the host's file system can, a copy takes no room and no time. */
+function sharesContent(from: string, to: string): boolean {
   try {
-    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);
-    return;
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    return true;
   } catch {
-    // Most file systems cannot.
+    // Most file systems cannot; what was begun is gone again.
+    return false;
   }
+}
+
+/** Leaves zeroes out. */
+function copyContent(from: string, target: number): void {
   const source = openSync(from, 'r');
   try {
     ftruncateSync(target, fstatSync(source).size);

@@ -16,6 +16,7 @@
 export { Bench, type Execution, type ExecutionOptions, SetupFailed } from './campaign/bench.ts';
 export { SettingExploration } from './campaign/explore.ts';
 export { type FixSelection, parseFixSelection, SelectionError } from './campaign/fix-selection.ts';
+export { loadZstd } from './campaign/host/load-zstd.ts';
 export { type CampaignOptions, type CampaignOutcome, runCampaign } from './campaign/host/run-campaign.ts';
 export { findWorkloads } from './campaign/host/workload-files.ts';
 export { REGISTRIES, VOCABULARY } from './campaign/registry.ts';

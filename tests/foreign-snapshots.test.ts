@@ -34,7 +34,7 @@ beforeAll(() => {
     megabytes: [128],
     mkfs: '-n 4096 -m single',
     isBare: true,
-    work: `mkdir many; for n in $(seq 0 ${FILES - 1}); do head -c $((n * 57)) /dev/urandom > many/a-name-that-takes-up-some-room-$n; done; sync -f .
+    work: `mkdir many; for n in $(seq 0 ${FILES - 1}); do bytes $((n * 57)) > many/a-name-that-takes-up-some-room-$n; done; sync -f .
 btrfs subvolume snapshot . snap-1 >/dev/null; echo 1 > many/later; sync -f .
 btrfs subvolume snapshot . snap-2 >/dev/null; echo 2 > snap-2/many/later-2; btrfs subvolume snapshot snap-2 snap-2/snap-3 >/dev/null`,
   });

@@ -19,8 +19,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Inside the engine, from the disk up: each folder may import those before it. */
 const ENGINE_ORDER = ['format', 'volume', 'space', 'tree', 'transaction', 'file', 'maintenance'] as const;
 
-/** Below `cli`, only these may use the host: outside judges start programs, the results store and bench write files. */
-const HOST_ALLOWED = ['src/cli', 'src/oracle/judges', 'src/campaign/host'];
+/**
+ * Below `cli`, only these may use the host: outside judges start programs, the kernel's file systems are asked by system
+ * calls, the results store and bench write files.
+ */
+const HOST_ALLOWED = ['src/cli', 'src/oracle/judges', 'src/oracle/kernel-fs', 'src/campaign/host'];
 
 const ROOT = resolve(import.meta.dirname, '..');
 

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { sameBytes } from '../src/base/bytes.ts';
 import { randomStream } from '../src/base/random.ts';
+import { loadZstd } from '../src/campaign/host/load-zstd.ts';
 import type { MountOptions } from '../src/fs/filesystem.ts';
 import { allFixes } from '../src/fs/fixes.ts';
 import * as sys from '../src/fs/syscalls.ts';
@@ -13,6 +14,8 @@ import { btrfsCheck, hasBtrfsCheck, ScratchFilesystem } from './support/scratch-
 const SECTOR = 4096;
 const SECTORS = 40;
 const FILE = 'f';
+
+beforeAll(loadZstd);
 
 /** What the file must hold, by plain array arithmetic. Returns the outcome that the operation must have. */
 class ByteModel {

@@ -177,6 +177,32 @@ test('holes and preallocated space of the source come with it; what the target h
   bench.finish();
 });
 
+// As Linux 6.18 says of the same files.
+test('fiemap says which extents are shared, before the commit and after, and no longer once they are not', () => {
+  const bench = new Bench();
+  const flags = (name: string) =>
+    bench.scratch
+      .run(sys.fiemap(bench.fs, name, { sync: true }))
+      .map(({ logical, length, flags }) => `${logical / K}+${length / K} ${flags.join(' ')}`.trim());
+  bench.make('a', 8 * K);
+  bench.scratch.run(sys.sync(bench.fs));
+  bench.put('a', 2 * K, K, 2);
+  expect(flags('a')).toEqual(['0+2', '2+1', '3+5 LAST']);
+  bench.make('b', 0);
+  bench.clone('a', 'b', 0, K);
+  for (let round = 0; round < 2; round++) {
+    expect(flags('a')).toEqual(['0+2 SHARED', '2+1', '3+5 LAST SHARED']);
+    expect(flags('b')).toEqual(['0+1 LAST SHARED']);
+    bench.scratch.run(sys.sync(bench.fs));
+  }
+  bench.scratch.run(sys.unlink(bench.fs, 'b'));
+  expect(flags('a')).toEqual(['0+2', '2+1', '3+5 LAST']);
+  bench.make('self', 4 * K);
+  bench.clone('self', 'self', 0, 4 * K, 4 * K);
+  expect(flags('self')).toEqual(['0+4 SHARED', '4+4 LAST SHARED']);
+  bench.finish();
+});
+
 test('one extent takes thousands of references, in its item and behind it, and loses them again', () => {
   const bench = new Bench();
   bench.make('a', K, 5);

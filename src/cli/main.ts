@@ -3,10 +3,12 @@ import { fsquakeVersion } from '../campaign/host/package-root.ts';
 import { catCommand } from './cat-command.ts';
 import { checkCommand } from './check-command.ts';
 import { cpCommand } from './cp-command.ts';
+import { diffKernelCommand } from './diff-kernel-command.ts';
 import { dumpCommand } from './dump-command.ts';
 import { EXIT, ImageFault, UsageError } from './exit.ts';
 import { listCommand } from './list-command.ts';
 import { lsCommand } from './ls-command.ts';
+import { mkfsCommand } from './mkfs-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { runCommand } from './run-command.ts';
 import { print, say } from './terminal.ts';
@@ -69,7 +71,9 @@ function makeProgram(end: (code: number) => void): Command {
     runCommand(end),
     replayCommand(end),
     listCommand(),
+    mkfsCommand(end),
     checkCommand(end),
+    diffKernelCommand(end),
     dumpCommand(end),
     lsCommand(end),
     catCommand(end),

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { SetupFailed } from '../campaign/bench.ts';
 import { findSchedules, NoSchedule } from '../campaign/host/schedule-files.ts';
+import { loadZstd } from '../campaign/host/load-zstd.ts';
 import { type ReplayOutcome, replaySchedule } from '../campaign/replay.ts';
 import { parseScheduleDocument, ScheduleDocumentError } from '../campaign/schedule-document.ts';
 import { drawRace } from '../report/race-diagram.ts';
@@ -19,6 +20,7 @@ export function replayCommand(end: (code: number) => void): Command {
     .addHelpText('before', 'Examples:\n  $ fsquake replay results/latest\n  $ fsquake replay results/corpus --json\n')
     .action(async (places: string[], _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<{ json?: boolean; color: boolean }>();
+      await loadZstd();
       const replays = repeatAll(places);
       if (options.json) await print(`${JSON.stringify(replays.map(documentOf), null, 2)}\n`);
       else {

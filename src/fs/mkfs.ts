@@ -2,7 +2,7 @@ import { type ByteCount, type LogicalAddress, type PhysicalAddress, SECTOR_SIZE 
 import { BLOCK_GROUP_FLAG } from './format/block-group.ts';
 import { encodeSystemChunkArray, STRIPE_LENGTH } from './format/chunk.ts';
 import { encodeName } from './format/directory.ts';
-import { COMPAT_RO_DEFAULT, INCOMPAT, INCOMPAT_DEFAULT } from './format/feature-flags.ts';
+import { COMPAT_RO, COMPAT_RO_DEFAULT, INCOMPAT, INCOMPAT_DEFAULT } from './format/feature-flags.ts';
 import { TREE_ID } from './format/key.ts';
 import { packLeaf } from './format/leaf-packing.ts';
 import {
@@ -117,7 +117,7 @@ function superblock(plan: Plan, device: number, offset: PhysicalAddress): Uint8A
     systemChunkArray: encodeSystemChunkArray([{ key: chunkKey(system), chunk: chunkItem(plan, system) }]),
     chunkRootGeneration: FIRST_GENERATION,
     compatFlags: 0,
-    compatRoFlags: options.freeSpaceTree ? COMPAT_RO_DEFAULT : 0,
+    compatRoFlags: compatRoFlags(plan),
     incompatFlags: incompatFlags(plan),
     checksumType: CHECKSUM_TYPE.CRC32C,
     rootLevel: 0,
@@ -138,10 +138,16 @@ function incompatFlags({ options, chunks }: Plan): number {
     ({ flags }) => (flags & (BLOCK_GROUP_FLAG.RAID1C3 | BLOCK_GROUP_FLAG.RAID1C4)) !== 0,
   );
   return (
-    INCOMPAT_DEFAULT +
+    INCOMPAT_DEFAULT -
+    (options.noHoles ? 0 : INCOMPAT.NO_HOLES) +
+    (options.mixed ? INCOMPAT.MIXED_GROUPS : 0) +
     (options.nodeSize > SECTOR_SIZE ? INCOMPAT.BIG_METADATA : 0) +
     (hasThreeCopies ? INCOMPAT.RAID1C34 : 0)
   );
+}
+
+function compatRoFlags({ options }: Plan): number {
+  return (options.freeSpaceTree ? COMPAT_RO_DEFAULT : 0) + (options.blockGroupTree ? COMPAT_RO.BLOCK_GROUP_TREE : 0);
 }
 
 function totalBytes(plan: Plan): ByteCount {

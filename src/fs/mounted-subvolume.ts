@@ -38,8 +38,7 @@ function* openLiving(fs: FsInfo, id: TreeId): Task<Tree> {
   const isSubvolume = id === TREE_ID.FS_TREE || id >= ROOT_DIRECTORY;
   const tree = isSubvolume ? yield* openSubvolumeTree(fs, id) : null;
   // One that is being deleted keeps its root item until the last of its blocks is gone.
-  const isDead =
-    tree !== null && tree.id !== TREE_ID.FS_TREE && rootItemRefs(viewOf(tree.rootItem), 0) === 0;
+  const isDead = tree !== null && tree.id !== TREE_ID.FS_TREE && rootItemRefs(viewOf(tree.rootItem), 0) === 0;
   if (tree === null || isDead) throw new FsError('ENOENT', `mount: there is no subvolume ${id}`);
   return tree;
 }

@@ -7,7 +7,7 @@ import type { Law, LawContext, LawSession, Violation, WatchedIo } from './law.ts
 import { SECTOR, SUPER_OFFSETS, SUPER_SIZE } from './structure/layout.ts';
 import { type LiveSpace, liveSpaceOf } from './structure/live-space.ts';
 import { firstTouched, type PhysicalRange, physicalRanges } from './structure/physical-ranges.ts';
-import { isSealedBlock } from './structure/tree-walk.ts';
+import { isSealedBlock } from './structure/tree-block.ts';
 
 /** More than this of one run are counted, not listed. */
 const LISTED_MAX = 8;

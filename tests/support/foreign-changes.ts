@@ -72,10 +72,26 @@ function* makeFiles(fs: MountedFilesystem, folder: string): Task<ExpectedFile[]>
   return made;
 }
 
+/** The files that cannot be read, or have other content. */
+export function* differences(fs: MountedFilesystem, files: readonly ExpectedFile[]): Task<string[]> {
+  const found: string[] = [];
+  for (const { path, sha256 } of files) {
+    try {
+      if ((yield* digest(fs, path)) !== sha256) found.push(`${path}: other content`);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      found.push(`${path}: ${error.message}`);
+    }
+  }
+  return found;
+}
+
 /** Of the content as the engine reads it. */
 export function* digest(fs: MountedFilesystem, path: string): Task<string> {
   const { size } = yield* stat(fs, path);
-  return createHash('sha256').update(yield* read(fs, path, 0, size)).digest('hex');
+  return createHash('sha256')
+    .update(yield* read(fs, path, 0, size))
+    .digest('hex');
 }
 
 function pattern(seed: number, length: number): Uint8Array {

@@ -1,20 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type MakeFilesystemOptions, makeFilesystem } from '../../src/fs/mkfs.ts';
 import type { ExpectedFile } from '../../src/oracle/judges/kernel-mount.ts';
 import { BlockTable } from '../../src/record/block-table.ts';
+import { withBlockGroupTree } from './block-group-tree-image.ts';
 import { FileImage } from './host-image.ts';
 import { LOOP_FRAME } from './loop-filesystem.ts';
 
@@ -29,33 +19,38 @@ export interface ForeignImage {
 export interface ForeignRecipe {
   readonly name: string;
   readonly megabytes: readonly number[];
-  /** Options of mkfs.btrfs; else the engine's own mkfs makes it. */
-  readonly mkfs: string | Partial<MakeFilesystemOptions>;
+  /** Options of mkfs.btrfs, or disks that Linux is to go on with. */
+  readonly mkfs: string | readonly BlockTable[];
   readonly mount?: string;
   /** What is done in `$dir` once the usual files are there. */
   readonly work: string;
   /** Done at the end; the image is what a power cut after it leaves, whose last commit has all that came before. */
   readonly powerCutAfter?: string;
+  /** Its default subvolume is not the top-level one. */
+  readonly hasOtherDefault?: boolean;
   /** Without the usual files. */
   readonly isBare?: boolean;
 }
 
 const MIB = 1024 * 1024;
 
+/** `bytes N`: as many bytes of text, which tells by its content how many were asked for. */
+const TOOLS = `bytes() { yes "one of $1 bytes" | head -c $1; }`;
+
 /** Files of all forms: inline, several extents, a hole, preallocated, links of both kinds, attributes, odd names. */
 const USUAL_FILES = `
 mkdir -p d/e/f
-for n in $(seq 1 60); do head -c $((n * 37)) /dev/urandom > d/small-$n; done
-for n in $(seq 1 12); do head -c $((n * 21000)) /dev/urandom > d/e/large-$n; done
-head -c 300000 /dev/urandom > fragmented; sync -f .
-for at in 3 9 11 30 47; do head -c 4096 /dev/urandom | dd of=fragmented bs=4096 seek=$at conv=notrunc status=none; done; sync -f .
-truncate -s 1M sparse; head -c 5000 /dev/urandom | dd of=sparse bs=4096 seek=100 conv=notrunc status=none
-fallocate -l 128K prealloc; head -c 8192 /dev/urandom | dd of=prealloc bs=4096 seek=4 conv=notrunc status=none
-touch nocow; chattr +C nocow; head -c 65536 /dev/urandom > nocow
+for n in $(seq 1 60); do bytes $((n * 37)) > d/small-$n; done
+for n in $(seq 1 12); do bytes $((n * 21000)) > d/e/large-$n; done
+bytes 300000 > fragmented; sync -f .
+for at in 3 9 11 30 47; do bytes 4096 | dd of=fragmented bs=4096 seek=$at conv=notrunc status=none; done; sync -f .
+truncate -s 1M sparse; bytes 5000 | dd of=sparse bs=4096 seek=100 conv=notrunc status=none
+fallocate -l 128K prealloc; bytes 8192 | dd of=prealloc bs=4096 seek=4 conv=notrunc status=none
+touch nocow; chattr +C nocow; bytes 65536 > nocow
 ln d/small-1 linked; ln -s d/small-2 symbolic; mkfifo pipe
 cp --reflink=always d/e/large-9 reflinked
 python3 -c 'import os; [os.setxattr("d/small-3", "user.n%d" % n, b"value" * n) for n in range(9)]' || true
-head -c 100 /dev/urandom > "$(printf 'odd \\001\\377 name')"
+bytes 100 > "$(printf 'odd \\001\\377 name')"
 sync -f .
 `;
 
@@ -64,19 +59,15 @@ const LISTING = 'find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256s
 export function makeForeign(recipe: ForeignRecipe): ForeignImage {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-foreign-'));
   try {
-    const paths = recipe.megabytes.map((megabytes, index) => {
-      const path = join(folder, `${index}.img`);
-      writeFileSync(path, '');
-      truncateSync(path, megabytes * MIB);
-      return path;
-    });
+    const blank = recipe.megabytes.map((megabytes) => new BlockTable(megabytes * MIB));
+    const paths = toFiles(folder, typeof recipe.mkfs === 'string' ? blank : recipe.mkfs);
     const listing = join(folder, 'listing');
-    if (typeof recipe.mkfs !== 'string') makeByEngine(paths, recipe);
     const make = typeof recipe.mkfs === 'string' ? `mkfs.btrfs -q -f ${recipe.mkfs} "$@"` : 'true';
     const script = `${make}
 btrfs device scan "$@" >/dev/null
 mount -o ${recipe.mount ?? 'defaults'} $1 $dir
 cd $dir
+${TOOLS}
 ${recipe.isBare === true ? '' : USUAL_FILES}
 ${recipe.work}
 cd $dir
@@ -105,18 +96,11 @@ function cutScript({ powerCutAfter }: ForeignRecipe): string {
 export function changeByLinux(disks: readonly BlockTable[], script: string, mount = 'defaults'): BlockTable[] {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fsquake-foreign-'));
   try {
-    const paths = disks.map((disk, index) => {
-      const path = join(folder, `${index}.img`);
-      writeFileSync(path, '');
-      truncateSync(path, disk.size);
-      const file = openSync(path, 'r+');
-      for (const { offset, bytes } of disk.written()) writeSync(file, bytes, 0, bytes.length, offset);
-      closeSync(file);
-      return path;
-    });
+    const paths = toFiles(folder, disks);
     const body = `btrfs device scan "$@" >/dev/null
 mount -o ${mount} $1 $dir
 cd $dir
+${TOOLS}
 ${script}
 cd /
 umount $dir
@@ -129,18 +113,15 @@ umount $dir
   }
 }
 
-function makeByEngine(paths: readonly string[], recipe: ForeignRecipe): void {
-  const sizes = recipe.megabytes.map((megabytes) => megabytes * MIB);
-  const options = recipe.mkfs as Partial<MakeFilesystemOptions>;
-  for (const { device, offset, bytes } of makeFilesystem({ ...options, devices: sizes })) {
-    writeAt(paths[device]!, offset, bytes);
-  }
-}
-
-function writeAt(path: string, offset: number, bytes: Uint8Array): void {
-  const file = openSync(path, 'r+');
-  writeSync(file, bytes, 0, bytes.length, offset);
-  closeSync(file);
+function toFiles(folder: string, disks: readonly BlockTable[]): string[] {
+  return disks.map((disk, index) => {
+    const path = join(folder, `${index}.img`);
+    const file = openSync(path, 'w');
+    ftruncateSync(file, disk.size);
+    for (const { offset, bytes } of disk.written()) writeSync(file, bytes, 0, bytes.length, offset);
+    closeSync(file);
+    return path;
+  });
 }
 
 /** `sha256sum -z`: digest, two spaces, name, NUL. Names that are no UTF-8 are left out: the judges take text. */
@@ -165,21 +146,21 @@ function readWhole(path: string): BlockTable {
 
 const CHURN = `
 for n in $(seq 1 30); do rm d/small-$n; done
-for n in $(seq 31 60); do head -c $((n * 111)) /dev/urandom > d/small-$n; done
-head -c 50000 /dev/urandom | dd of=d/e/large-12 bs=1000 seek=33 conv=notrunc status=none
+for n in $(seq 31 60); do bytes $((n * 111)) > d/small-$n; done
+bytes 50000 | dd of=d/e/large-12 bs=1000 seek=33 conv=notrunc status=none
 mv d/e/large-3 moved; sync -f .
 `;
 
 const SNAPSHOTS = `
-mkdir many; for n in $(seq 1 400); do head -c $((n % 90)) /dev/urandom > many/a-name-that-takes-some-room-$n; done; sync -f .
+mkdir many; for n in $(seq 1 400); do bytes $((n % 90)) > many/a-name-that-takes-some-room-$n; done; sync -f .
 btrfs subvolume snapshot -r . snap-1 >/dev/null
 ${CHURN}
 btrfs subvolume snapshot . snap-2 >/dev/null
-head -c 9000 /dev/urandom > snap-2/fresh; rm snap-2/d/small-40; rm -r snap-2/snap-1 2>/dev/null || true
+bytes 9000 > snap-2/fresh; rm snap-2/d/small-40; rm -r snap-2/snap-1 2>/dev/null || true
 btrfs subvolume snapshot snap-2 snap-3 >/dev/null
 for n in $(seq 1 3 400); do rm many/a-name-that-takes-some-room-$n; done
-for n in $(seq 2 5 400); do head -c 60 /dev/urandom > snap-3/many/a-name-that-takes-some-room-$n; done
-btrfs subvolume create sub >/dev/null; head -c 100000 /dev/urandom > sub/inner; btrfs subvolume snapshot sub sub/nested >/dev/null
+for n in $(seq 2 5 400); do bytes 60 > snap-3/many/a-name-that-takes-some-room-$n; done
+btrfs subvolume create sub >/dev/null; bytes 100000 > sub/inner; btrfs subvolume snapshot sub sub/nested >/dev/null
 `;
 
 /** One recipe per kind of image that the engine must get along with. */
@@ -201,17 +182,28 @@ export const FOREIGN_RECIPES: readonly ForeignRecipe[] = [
     mount: 'space_cache=v1',
     work: `head -c 20M /dev/zero > big; sync -f .${CHURN}`,
   },
-  { name: 'quota groups', megabytes: [256], mkfs: '-R quota', work: CHURN },
+  {
+    name: 'quota groups',
+    megabytes: [256],
+    mkfs: '',
+    work: `btrfs quota enable .; ${CHURN}btrfs quota rescan -w . >/dev/null`,
+  },
   {
     name: 'free space bitmaps',
     megabytes: [256],
     mkfs: '-n 4096',
-    work: `mkdir many; for n in $(seq 1 3000); do head -c 4096 /dev/urandom > many/$n; done; sync -f .
-for n in $(seq 1 2 3000); do rm many/$n; done; sync -f .`,
+    work: `mkdir many; for n in $(seq 1 1200); do bytes 4096 > many/$n; done; sync -f .
+for n in $(seq 1 2 1200); do rm many/$n; done; sync -f .`,
   },
+  { name: 'block group tree', megabytes: [64], mkfs: withBlockGroupTree(), work: CHURN },
   { name: 'no skinny metadata', megabytes: [256], mkfs: '-n 4096 -O ^skinny-metadata', work: CHURN },
   { name: 'hole items', megabytes: [256], mkfs: '-O ^no-holes', work: CHURN },
-  { name: 'no extended references', megabytes: [256], mkfs: '-O ^extref,^no-holes,^skinny-metadata -n 4096', work: CHURN },
+  {
+    name: 'no extended references',
+    megabytes: [256],
+    mkfs: '-O ^extref,^no-holes,^skinny-metadata -n 4096',
+    work: CHURN,
+  },
   { name: 'snapshots', megabytes: [256], mkfs: '', work: SNAPSHOTS },
   { name: 'snapshots in small nodes', megabytes: [256], mkfs: '-n 4096', work: SNAPSHOTS },
   { name: 'snapshots, no skinny metadata', megabytes: [256], mkfs: '-n 4096 -O ^skinny-metadata', work: SNAPSHOTS },
@@ -229,7 +221,7 @@ btrfs subvolume delete -C origin >/dev/null; btrfs subvolume sync . >/dev/null`,
     megabytes: [512],
     mkfs: '-n 4096',
     work: `${SNAPSHOTS}
-sync -f .; btrfs balance start --full-balance . >/dev/null; head -c 100 /dev/urandom > after`,
+sync -f .; btrfs balance start --full-balance . >/dev/null; bytes 100 > after`,
   },
   {
     name: 'compressed',
@@ -237,13 +229,14 @@ sync -f .; btrfs balance start --full-balance . >/dev/null; head -c 100 /dev/ura
     mkfs: '',
     mount: 'compress-force=zlib',
     work: `yes some text that repeats | head -c 400000 > text; head -c 50 text > short; sync -f .
-mount -o remount,compress-force=zstd $dir; yes other text | head -c 300000 > text-2; head -c 1000 text > short-2; cp text text-4; sync -f .
-head -c 5000 /dev/urandom | dd of=text bs=1000 seek=77 conv=notrunc status=none`,
+cd /; umount $dir; mount -o compress-force=zstd $1 $dir; cd $dir; yes other text | head -c 300000 > text-2; head -c 1000 text > short-2; cp text text-4; sync -f .
+bytes 5000 | dd of=text bs=1000 seek=77 conv=notrunc status=none`,
   },
   {
     name: 'default subvolume',
     megabytes: [256],
     mkfs: '',
+    hasOtherDefault: true,
     work: `btrfs subvolume create other >/dev/null; echo here > other/file; btrfs subvolume set-default $dir/other`,
   },
 ];

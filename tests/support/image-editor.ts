@@ -9,7 +9,8 @@ import { ExtentLedger } from '../../src/oracle/structure/extent-ledger.ts';
 import { FaultCollector } from '../../src/oracle/structure/fault-report.ts';
 import { SUPER, SUPER_OFFSETS, showKey, TREE, TYPE } from '../../src/oracle/structure/layout.ts';
 import { Superblock } from '../../src/oracle/structure/superblock.ts';
-import { chunkTreeOf, TreeWalker } from '../../src/oracle/structure/tree-walk.ts';
+import { TreeWalker } from '../../src/oracle/structure/tree-walk.ts';
+import { chunkTreeOf } from '../../src/oracle/structure/trees-to-walk.ts';
 import { BlockTable } from '../../src/record/block-table.ts';
 import type { DiskImage } from '../../src/record/image.ts';
 

@@ -187,7 +187,7 @@ def utimes(name, access, modify, *how):
     data = struct.pack('<qqqq', *pair(access), *pair(modify))
     flags = 0x100 if 'noFollow' in how else 0
     if name.startswith('$'):
-        check(libc.utimensat(handles[name], None, data, 0))
+        check(libc.futimens(handles[name], data))
     else:
         check(libc.utimensat(AT_FDCWD, raw(name), data, flags))
 
@@ -275,7 +275,8 @@ def perform(operation):
     try:
         result = OPERATIONS[name](*arguments)
     except OSError as error:
-        return errno.errorcode[error.errno] + (' at ' + error.strerror if name == 'repeat' else '')
+        code = errno.errorcode[error.errno].replace('ENOTSUP', 'EOPNOTSUPP')
+        return code + (' at ' + error.strerror if name == 'repeat' else '')
     return result if isinstance(result, str) else 'ok'
 
 

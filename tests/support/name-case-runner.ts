@@ -97,7 +97,12 @@ export class NameCaseRunner {
         return void this.do(sys.chown(fs, raw(a), b as number | null, c as number | null, noFollow));
       case 'utimes':
         return void this.do(
-          sys.utimes(fs, this.target(a), { ...timeOf('access', b), ...timeOf('modify', c) }, { follow: d !== 'noFollow' }),
+          sys.utimes(
+            fs,
+            this.target(a),
+            { ...timeOf('access', b), ...timeOf('modify', c) },
+            { follow: d !== 'noFollow' },
+          ),
         );
       case 'times': {
         const { accessTime, modifyTime } = this.do(sys.stat(fs, raw(a), noFollow));
@@ -119,16 +124,20 @@ export class NameCaseRunner {
           replace: how.includes('replace'),
           follow: !how.includes('noFollow'),
         };
-        return void this.do(sys.setXattr(fs, this.target(a), raw(b), valueOf(c), options));
+        return void this.do(sys.setXattr(fs, this.target(a), raw(b), attributeValue(c), options));
       }
       case 'getxattr':
         return showValue(this.do(sys.getXattr(fs, this.target(a), raw(b))));
       case 'lgetxattr':
         return showValue(this.do(sys.getXattr(fs, raw(a), raw(b), noFollow)));
       case 'listxattr':
-        return this.do(sys.listXattrs(fs, this.target(a))).map(text).join(' ');
+        return this.do(sys.listXattrs(fs, this.target(a)))
+          .map(text)
+          .join(' ');
       case 'llistxattr':
-        return this.do(sys.listXattrs(fs, raw(a), noFollow)).map(text).join(' ');
+        return this.do(sys.listXattrs(fs, raw(a), noFollow))
+          .map(text)
+          .join(' ');
       case 'removexattr':
         return void this.do(sys.removeXattr(fs, this.target(a), raw(b)));
       case 'lremovexattr':
@@ -147,7 +156,10 @@ export class NameCaseRunner {
       case 'seekdir':
         return void this.do(sys.seekDirectory(fs, this.target(a) as number, Number(b)));
       case 'names':
-        return this.do(sys.readdir(fs, raw(a))).map(text).sort().join(' ');
+        return this.do(sys.readdir(fs, raw(a)))
+          .map(text)
+          .sort()
+          .join(' ');
       case 'chattr':
         return void this.do(sys.setFlags(fs, raw(a), changesOf(String(b))));
       case 'lsattr':
@@ -185,7 +197,7 @@ function showStatus(status: sys.FileStatus): string {
   return device === null ? shown : `${shown} device=${device.major}:${device.minor}`;
 }
 
-function valueOf(value: Argument): Uint8Array {
+function attributeValue(value: Argument): Uint8Array {
   if (typeof value === 'number') return new Uint8Array(value).fill(118);
   const given = String(value);
   return given.startsWith('acl:') ? aclOf(given.slice(4)) : raw(given);
@@ -239,6 +251,7 @@ function changesOf(words: string): sys.FlagChanges {
   const changes: Record<string, boolean | string | null> = {};
   for (const word of words.split(' ')) {
     const flag = word.slice(1);
+    if (SHOWN_FLAGS[flag] === undefined && word[0] === '-') continue;
     if (SHOWN_FLAGS[flag] === undefined) throw new FsError('EOPNOTSUPP', `chattr ${word}`);
     changes[flag] = flag === 'compress' ? (word[0] === '+' ? 'zlib' : null) : word[0] === '+';
   }

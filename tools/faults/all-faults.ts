@@ -3,6 +3,8 @@ import type { BlockTable } from '../../src/record/block-table.ts';
 import { ImageEditor, loadFixture } from '../../tests/support/image-editor.ts';
 import { RARE_FAULTS } from './added-faults.ts';
 import { CHUNK_FAULTS } from './chunk-faults.ts';
+import { ENGINE_FAULTS } from './engine-faults.ts';
+import { engineImage } from './engine-image.ts';
 import type { DeliberateFault } from './fault.ts';
 import { FILE_FAULTS } from './file-faults.ts';
 import { MIXED_FAULTS } from './mixed-faults.ts';
@@ -12,7 +14,7 @@ import { SPACE_FAULTS } from './space-faults.ts';
 import { SUPERBLOCK_FAULTS } from './superblock-faults.ts';
 import { TREE_BLOCK_FAULTS } from './tree-block-faults.ts';
 
-export type BaseName = 'files' | 'mixed' | 'old';
+export type BaseName = 'engine' | 'files' | 'mixed' | 'old';
 
 /** A fault, the image it is made in, and what part of it is concerned. */
 export interface PlacedFault extends DeliberateFault {
@@ -20,7 +22,8 @@ export interface PlacedFault extends DeliberateFault {
   readonly part: string;
 }
 
-const BASES: Readonly<Record<BaseName, readonly [fixture: string, bytes: number]>> = {
+/** Those that Linux made; the engine makes its own anew. */
+const FIXTURES: Readonly<Record<Exclude<BaseName, 'engine'>, readonly [fixture: string, bytes: number]>> = {
   files: ['linux-files.img.gz', 64 * MIB],
   mixed: ['linux-mixed.img.gz', 64 * MIB],
   old: ['linux-old.img.gz', 128 * MIB],
@@ -31,14 +34,13 @@ const loaded = new Map<BaseName, BlockTable>();
 export function baseImage(name: BaseName): BlockTable {
   let image = loaded.get(name);
   if (image === undefined) {
-    const [fixture, size] = BASES[name];
-    image = loadFixture(fixture, size);
+    image = name === 'engine' ? engineImage() : loadFixture(...FIXTURES[name]);
     loaded.set(name, image);
   }
   return image;
 }
 
-export const BASE_NAMES: readonly BaseName[] = ['files', 'mixed', 'old'];
+export const BASE_NAMES: readonly BaseName[] = ['engine', 'files', 'mixed', 'old'];
 
 const place = (base: BaseName, part: string, faults: readonly DeliberateFault[]): PlacedFault[] =>
   faults.map((one) => ({ base, part, ...one }));
@@ -54,6 +56,7 @@ export const ALL_FAULTS: readonly PlacedFault[] = [
   ...place('files', 'rare field', RARE_FAULTS),
   ...place('mixed', 'mixed and shared', MIXED_FAULTS),
   ...place('old', 'old and two copies', OLD_FAULTS),
+  ...place('engine', 'files of the engine', ENGINE_FAULTS),
 ];
 
 /** The image with this one thing wrong. */

@@ -5,7 +5,7 @@ const SECONDS_MAX = 60;
 const WORDS_MAX = 70;
 /** What it says of every image. */
 const USUAL =
-  /^(Opening|Checking|UUID|\[\d\/\d\]|found \d|total |btree space|file data| referenced|cache and super|ERROR: errors found|$)/;
+  /^(Opening|Checking|UUID|\[\d\/\d\]|found \d|total |btree space|file data|referenced|cache and super|ERROR: errors found|$)/;
 
 /** `btrfs check` of a file; needs no privileges for a file system on one device. */
 export function measureCheck(path: string): CheckVerdict {
@@ -18,7 +18,8 @@ export function measureCheck(path: string): CheckVerdict {
   // It repeats itself by the megabyte where a tree runs in a circle.
   const lines = `${result.stderr}\n${result.stdout}`.slice(0, 200_000).split('\n');
   const complaint = lines.map((line) => line.trim()).find((line) => !USUAL.test(line)) ?? '';
-  const words = complaint.length > WORDS_MAX ? `${complaint.slice(0, WORDS_MAX)}…` : complaint;
+  const anonymous = complaint.replaceAll(path, 'IMAGE');
+  const words = anonymous.length > WORDS_MAX ? `${anonymous.slice(0, WORDS_MAX)}…` : anonymous;
   if (result.error !== undefined) return { ending: 'hangs', words };
   if (result.signal !== null) return { ending: 'crashes', words: result.signal };
   return { ending: result.status === 0 && words === '' ? 'clean' : 'complains', words };

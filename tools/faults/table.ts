@@ -37,7 +37,7 @@ export function renderSection(measurements: Measurements): string {
     if (fault.part !== part) {
       part = fault.part;
       lines.push(
-        `## Faults: ${part} (linux-${fault.base}.img)`,
+        `## Faults: ${part} (${fault.base === 'engine' ? 'made by the engine' : `linux-${fault.base}.img`})`,
         '| field | ours | btrfs check | kernel |',
         '|---|---|---|---|',
       );

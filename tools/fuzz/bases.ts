@@ -1,14 +1,8 @@
 import { viewOf } from '../../src/base/bytes.ts';
-import { MIB } from '../../src/base/units.ts';
-import { mountFilesystem, unmountFilesystem } from '../../src/fs/filesystem.ts';
-import { FixSet } from '../../src/fs/fixes.ts';
-import { makeFilesystem } from '../../src/fs/mkfs.ts';
-import { create, fallocate, link, mkdir, mknod, setXattr, symlink, write } from '../../src/fs/syscalls.ts';
-import { MemoryWorld } from '../../src/fs/testing/memory-world.ts';
 import { SUPER_OFFSETS, SUPER_SIZE } from '../../src/oracle/structure/layout.ts';
-import { BlockTable } from '../../src/record/block-table.ts';
-import { runAtomically, type Task } from '../../src/task/task.ts';
+import type { BlockTable } from '../../src/record/block-table.ts';
 import { type BaseName, baseImage } from '../faults/all-faults.ts';
+import { engineImage } from '../faults/engine-image.ts';
 
 /** A tree block or superblock of an image, where it lies on the device. */
 export interface FuzzBlock {
@@ -33,7 +27,7 @@ const NODE_SIZES: Readonly<Record<string, number>> = { files: 4096, mixed: 4096,
 
 /** A small image by the engine, for most cases, and the three by Linux that the deliberate faults are made in. */
 export function fuzzBases(): FuzzBase[] {
-  const small = smallImage();
+  const small = engineImage();
   return [
     { name: 'small', image: small, blocks: blocksOf(small, 4096), share: 97 },
     ...(['files', 'mixed', 'old'] as BaseName[]).map((name) => {
@@ -41,33 +35,6 @@ export function fuzzBases(): FuzzBase[] {
       return { name, image, blocks: blocksOf(image, NODE_SIZES[name]!), share: 1 };
     }),
   ];
-}
-
-function smallImage(): BlockTable {
-  const options = { devices: [16 * MIB] };
-  const world = new MemoryWorld(options.devices);
-  for (const { device, offset, bytes } of makeFilesystem(options)) world.devices[device]!.write(offset, bytes);
-  runAtomically(fill(world));
-  const image = new BlockTable(world.devices[0]!.size);
-  for (const [block, bytes] of world.devices[0]!.blocks) image.write(block * 4096, bytes);
-  return image;
-}
-
-/** Few files, of every kind: most of the time of a case is spent on reading what is not damaged. */
-function* fill(world: MemoryWorld): Task<void> {
-  const fs = yield* mountFilesystem(world, { fixes: new FixSet([]) });
-  yield* mkdir(fs, '/d');
-  yield* create(fs, '/d/inline');
-  yield* write(fs, '/d/inline', 0, new Uint8Array(300).fill(65), {});
-  yield* create(fs, '/regular');
-  yield* write(fs, '/regular', 0, new Uint8Array(9000).fill(66), {});
-  yield* write(fs, '/regular', 40_960, new Uint8Array(4096).fill(67), {});
-  yield* link(fs, '/regular', '/d/linked');
-  yield* symlink(fs, 'd/inline', '/symlink');
-  yield* mknod(fs, '/fifo', { kind: 'fifo' });
-  yield* setXattr(fs, '/regular', 'user.colour', new Uint8Array([1, 2, 3]));
-  yield* fallocate(fs, '/regular', 65_536, 16_384, {});
-  yield* unmountFilesystem(fs);
 }
 
 function blocksOf(image: BlockTable, nodeSize: number): FuzzBlock[] {

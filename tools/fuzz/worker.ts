@@ -9,22 +9,21 @@ export interface WorkerTask {
   readonly count: number;
 }
 
-/** A number: the case that begins. Else what a batch of them gave, and the most memory of the process so far. */
-export type WorkerMessage = number | (FuzzResult & { readonly mib: number });
+/** What a batch gave, and the most memory of the process so far. `next`: the case with which the next batch begins. */
+export type WorkerMessage = FuzzResult & { readonly next: number; readonly mib: number };
 
-const BATCH = 500;
+/** Few enough that a batch which does not end is a hang. */
+const BATCH = 20;
 
-process.once('message', (task: WorkerTask) => {
+process.once('message', async (task: WorkerTask) => {
   const { seed, first, step, count } = task;
   const bases = fuzzBases();
   for (let from = first; from < count; from += step * BATCH) {
-    const to = Math.min(from + step * BATCH, count);
-    const result = runCases(seed, { from, to, step }, (number) => tell(number), bases);
-    tell({ ...result, mib: process.resourceUsage().maxRSS / 1024 });
+    const next = from + step * BATCH;
+    const result = runCases(seed, { from, to: Math.min(next, count), step }, bases);
+    const message: WorkerMessage = { ...result, next, mib: process.resourceUsage().maxRSS / 1024 };
+    // Whoever only sends never empties the pipe's queue.
+    await new Promise((sent) => process.send!(message, sent));
   }
   process.disconnect();
 });
-
-function tell(message: WorkerMessage): void {
-  process.send!(message);
-}

@@ -1,10 +1,15 @@
 import { MIB } from '../../base/units.ts';
-import { type FixSet, allFixes } from '../../fs/fixes.ts';
+import { allFixes, type FixSet } from '../../fs/fixes.ts';
 import { makeFilesystem } from '../../fs/mkfs.ts';
 import { SimulatedWorld } from '../../inject/simulated-world.ts';
 import type { Libc } from '../../oracle/kernel-fs/libc.ts';
 import { LinuxData } from '../../oracle/kernel-fs/linux-data.ts';
-import { hostForMounts, makeScratchFolder, MountedImage, removeScratchFolder } from '../../oracle/kernel-fs/mounted-image.ts';
+import {
+  hostForMounts,
+  MountedImage,
+  makeScratchFolder,
+  removeScratchFolder,
+} from '../../oracle/kernel-fs/mounted-image.ts';
 import { makeByTool, readImage, writeImage } from '../../oracle/kernel-fs/scratch-image.ts';
 import { checkImage } from '../../oracle/structure/check-image.ts';
 import { BlockTable } from '../../record/block-table.ts';
@@ -22,7 +27,7 @@ import {
   showCrash,
   treeDifference,
 } from './run-sequence.ts';
-import { takeSnapshot, type TreeSnapshot } from './tree-snapshot.ts';
+import { type TreeSnapshot, takeSnapshot } from './tree-snapshot.ts';
 
 /** Large enough that no sequence fills it: where space ends is not compared. */
 const IMAGE_BYTES = 512 * MIB;
@@ -53,7 +58,9 @@ export class DifferentialBench {
     const { profile, type } = options;
     const isEqual = profile.engineMadeBy === profile.linuxMadeBy && type === 'btrfs';
     this.engineImage = this.makeImage(profile.engineMadeBy, 'btrfs');
-    this.linuxImage = isEqual ? this.engineImage : this.makeImage(type === 'btrfs' ? profile.linuxMadeBy : 'tool', type);
+    this.linuxImage = isEqual
+      ? this.engineImage
+      : this.makeImage(type === 'btrfs' ? profile.linuxMadeBy : 'tool', type);
   }
 
   /** Or why it cannot be had here. */
@@ -84,7 +91,13 @@ export class DifferentialBench {
     });
     const done = result as LockstepResult | null;
     if (done === null || world.report().hung) {
-      return hungResult(done, world.report().locks.map(({ kind }) => kind).join(', '));
+      return hungResult(
+        done,
+        world
+          .report()
+          .locks.map(({ kind }) => kind)
+          .join(', '),
+      );
     }
     if (done.difference !== null || done.tree === null) return { ...done, image: null };
     const image = world.devices[0]!.durable();
@@ -133,13 +146,25 @@ export class DifferentialBench {
   private judgeImages(image: BlockTable, path: string, tree: TreeSnapshot, step: number): Difference | null {
     const { type } = this.options;
     const ours = checkImage([image]);
-    if (!ours.clean) return { step, what: "structure of the engine's image", engine: ours.errors.join('; ').slice(0, 2000), linux: 'clean' };
+    if (!ours.clean)
+      return {
+        step,
+        what: "structure of the engine's image",
+        engine: ours.errors.join('; ').slice(0, 2000),
+        linux: 'clean',
+      };
     if (type !== 'btrfs') return null;
     const swapped = this.seenByLinux(image, tree, step);
     if (swapped !== null) return swapped;
     const theirs = this.load(path);
     const report = checkImage([theirs]);
-    if (!report.clean) return { step, what: "structure of Linux's image", engine: 'clean', linux: report.errors.join('; ').slice(0, 2000) };
+    if (!report.clean)
+      return {
+        step,
+        what: "structure of Linux's image",
+        engine: 'clean',
+        linux: report.errors.join('; ').slice(0, 2000),
+      };
     return this.seenByEngine(theirs, tree, step);
   }
 

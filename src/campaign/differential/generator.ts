@@ -66,6 +66,16 @@ export const WEIGHTS_OF_ALL: Weights = {
   statfs: 1,
 };
 
+/** Operations and sizes that ext4 and xfs have as well. */
+const NOT_PORTABLE: ReadonlySet<OperationKind> = new Set([
+  'reflink',
+  'dedupe',
+  'copyRange',
+  'fiemap',
+  'seek',
+  'statfs',
+]);
+
 /** Draws operations: equal seeds and equal outcomes give equal sequences. */
 export class Generator {
   private readonly random: RandomStream;
@@ -75,9 +85,14 @@ export class Generator {
   private readonly open = new Set<number>();
   private nextSeed = 1;
 
-  constructor(seed: string, weights: Weights, supports: (kind: OperationKind) => boolean) {
+  private readonly isPortable: boolean;
+
+  constructor(seed: string, weights: Weights, supports: (kind: OperationKind) => boolean, isPortable = false) {
+    this.isPortable = isPortable;
     this.random = randomStream(seed, 'differential');
-    const entries = (Object.entries(weights) as [OperationKind, number][]).filter(([kind]) => supports(kind));
+    const entries = (Object.entries(weights) as [OperationKind, number][]).filter(
+      ([kind]) => supports(kind) && !(isPortable && NOT_PORTABLE.has(kind)),
+    );
     this.kinds = entries.map(([kind]) => kind);
     let sum = 0;
     this.limits = entries.map(([, weight]) => (sum += weight));
@@ -115,7 +130,12 @@ export class Generator {
       case 'mkdir':
         return { do: kind, path: this.newPath(), ...this.maybeMode() };
       case 'create':
-        return { do: kind, path: this.newPath(), ...this.maybeMode(), ...(this.one(12) ? { nodatacow: true } : {}) };
+        return {
+          do: kind,
+          path: this.newPath(),
+          ...this.maybeMode(),
+          ...(this.one(12) && !this.isPortable ? { nodatacow: true } : {}),
+        };
       case 'mknod': {
         const node = this.oneOf<NodeKind>(['fifo', 'socket', 'character', 'block', 'file']);
         const hasDevice = node === 'character' || node === 'block';
@@ -170,8 +190,10 @@ export class Generator {
         return {
           do: kind,
           file: file(),
-          name: drawXattrName(this.random),
-          length: this.oneOf([0, 1, 10, 100, 100, 1000, 3000, 4000, 16000, 65536, 65537]),
+          name: this.xattrName(),
+          length: this.oneOf(
+            this.isPortable ? [0, 1, 10, 60] : [0, 1, 10, 100, 100, 1000, 3000, 4000, 16000, 65536, 65537],
+          ),
           seed: this.seed(),
           ...(this.one(6) ? { create: true } : {}),
           ...(this.one(6) ? { replace: true } : {}),
@@ -179,7 +201,7 @@ export class Generator {
         };
       case 'getXattr':
       case 'removeXattr':
-        return { do: kind, file: file(), name: drawXattrName(this.random), ...this.follow() };
+        return { do: kind, file: file(), name: this.xattrName(), ...this.follow() };
       default:
         return null;
     }
@@ -255,7 +277,7 @@ export class Generator {
       'zero-range',
       'zero-range',
       'zero-range-keep-size',
-      ...(this.one(10) ? (['collapse-range', 'insert-range'] as const) : []),
+      ...(this.one(10) && !this.isPortable ? (['collapse-range', 'insert-range'] as const) : []),
     ]);
   }
 
@@ -264,9 +286,9 @@ export class Generator {
     if (roll < 3) return drawName(this.random);
     if (roll < 5) return `../${drawName(this.random)}`;
     if (roll < 9) return this.path(['file', 'directory', 'symlink']);
-    if (roll === 9) return 'y/'.repeat(1 + this.random.below(900));
+    if (roll === 9) return 'y/'.repeat(1 + this.random.below(this.isPortable ? 100 : 900));
     if (roll === 10) return '\u00ff\u0080';
-    return 'z'.repeat(this.oneOf([3000, 3900, 4060, 4095, 4096]));
+    return 'z'.repeat(this.isPortable ? 300 : this.oneOf([3000, 3900, 4060, 4095, 4096]));
   }
 
   private target(kinds: Parameters<KnownPaths['pick']>[0]): Target {
@@ -321,6 +343,10 @@ export class Generator {
   /** Whole seconds are exact as numbers; so are these fractions. */
   private time(): number | null {
     return this.oneOf([null, 0, 1_000_000_000, 1_600_000_000_000_000_000, 1_700_000_000_500_000_000]);
+  }
+
+  private xattrName(): PathText {
+    return this.isPortable ? `user.${'abc'[this.random.below(3)]!}` : drawXattrName(this.random);
   }
 
   private follow(): { follow?: boolean } {

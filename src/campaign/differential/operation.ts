@@ -186,10 +186,10 @@ export function contentOf(seed: number, length: number): Uint8Array {
   return bytes;
 }
 
-/** As JSON in ASCII, on one line: what `--replay` takes. */
+/** As JSON in ASCII without apostrophes, on one line: what `--replay` takes, between apostrophes. */
 export function showSequence(operations: readonly Operation[]): string {
   return JSON.stringify(operations).replace(
-    /[\u007f-\uffff]/g,
+    /[\u007f-\uffff']/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

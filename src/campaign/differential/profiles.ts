@@ -16,12 +16,16 @@ export interface DifferentialProfile {
   readonly engineOptions: Partial<MountOptions>;
   readonly linuxOptions: string;
   readonly weights: Weights;
+  /** Only what ext4 and xfs have too. */
+  readonly isPortable: boolean;
 }
+
+const BTRFS = ['btrfs'] as const;
 
 const PLAIN: DifferentialProfile = {
   name: 'plain',
   title: 'one device, 16 KiB nodes, images by the engine',
-  fileSystems: ['btrfs', 'ext4', 'xfs'],
+  fileSystems: BTRFS,
   engineMadeBy: 'engine',
   linuxMadeBy: 'engine',
   nodeSize: 16384,
@@ -29,12 +33,18 @@ const PLAIN: DifferentialProfile = {
   engineOptions: {},
   linuxOptions: '',
   weights: WEIGHTS_OF_ALL,
+  isPortable: false,
 };
-
-const BTRFS = ['btrfs'] as const;
 
 export const PROFILES: readonly DifferentialProfile[] = [
   PLAIN,
+  {
+    ...PLAIN,
+    name: 'portable',
+    title: 'operations that every file system has',
+    fileSystems: ['btrfs', 'ext4', 'xfs'],
+    isPortable: true,
+  },
   { ...PLAIN, name: 'small-nodes', title: 'nodes of 4 KiB', nodeSize: 4096, fileSystems: BTRFS },
   {
     ...PLAIN,

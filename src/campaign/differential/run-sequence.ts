@@ -4,7 +4,7 @@ import { compareOutcomes } from './compare.ts';
 import { exceptionFor, type KernelFileSystem } from './exceptions.ts';
 import type { Operation, Outcome } from './operation.ts';
 import type { TestedFileSystem } from './tested-file-system.ts';
-import { compareSnapshots, takeSnapshot, type TreeSnapshot } from './tree-snapshot.ts';
+import { compareSnapshots, type TreeSnapshot, takeSnapshot } from './tree-snapshot.ts';
 
 /** The first thing in which two file systems differ. */
 export interface Difference {
@@ -95,7 +95,10 @@ export function showCrash(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const place = error.stack?.split('\n').filter((line) => line.includes('/src/fs/')) ?? [];
   const facts = error instanceof AssertionFailure ? ` ${error.message}` : error.message;
-  return `${error.name}:${facts} ${place.slice(0, 4).map((line) => line.trim().replace(/^at (\S+) .*\/(src\/fs\/[^:]+:\d+).*$/, '$1 $2')).join(' < ')}`;
+  return `${error.name}:${facts} ${place
+    .slice(0, 4)
+    .map((line) => line.trim().replace(/^at (\S+) .*\/(src\/fs\/[^:]+:\d+).*$/, '$1 $2'))
+    .join(' < ')}`;
 }
 
 export function* compareTrees(

@@ -35,7 +35,8 @@ export function* takeSnapshot(fs: TestedFileSystem, options: SnapshotOptions): T
     if (status.kind !== 'directory') continue;
     const names = (yield* ask(fs, { do: 'readdir', path })) as readonly PathText[];
     fields.set('names', isFieldCompared(options.type, 'order') ? names : [...names].sort());
-    if (typeof names !== 'string') waiting.push(...names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`)));
+    if (typeof names !== 'string')
+      waiting.push(...names.map((name) => (path === '/' ? `/${name}` : `${path}/${name}`)));
   }
   return tree;
 }

@@ -9,8 +9,8 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  rmSync,
   symlinkSync,
+  unlinkSync,
 } from 'node:fs';
 import { showName } from '../../base/show-name.ts';
 import { FsError } from '../../fs/errors.ts';
@@ -117,18 +117,16 @@ class CopyOut implements CopiedOut {
     }
     const key = `${status.subvolume}/${status.inode}`;
     const first = this.linked.get(key);
-    const temporary = Buffer.concat([to, Buffer.from(`.fsquake-${randomBytes(6).toString('hex')}`)]);
+    const temporary = besides(to);
     try {
       if (first !== undefined) onHost(`${showName(to)} cannot be linked`, () => linkSync(first, temporary));
       else if (status.kind === 'symlink') yield* this.makeSymlink(fs, from, temporary);
       else yield* this.writeFile(fs, from, status, temporary);
       if (first === undefined) setAttributes(temporary, status);
       onHost(`${showName(to)} cannot be put in place`, () => renameSync(temporary, to));
-      // A rename of one name of a file onto another of it does nothing.
-      rmSync(temporary, { force: true });
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
+    } finally {
+      // Also when all went well: a rename of one name of a file onto another of it does nothing.
+      removeIfThere(temporary);
     }
     if (status.links > 1) this.linked.set(key, to);
     this.files += 1;
@@ -152,6 +150,20 @@ class CopyOut implements CopiedOut {
     } finally {
       closeSync(descriptor);
     }
+  }
+}
+
+/** In the same folder, so that a rename will do; the name itself may have no room for more. */
+function besides(path: Buffer): Buffer {
+  const folder = path.subarray(0, path.lastIndexOf('/') + 1);
+  return Buffer.concat([folder, Buffer.from(`.fsquake-${randomBytes(8).toString('hex')}`)]);
+}
+
+function removeIfThere(path: Buffer): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was put in place, or never made.
   }
 }
 

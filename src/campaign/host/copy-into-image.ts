@@ -1,7 +1,7 @@
 import { showName } from '../../base/show-name.ts';
 import { FsError } from '../../fs/errors.ts';
 import type { MountedFilesystem } from '../../fs/filesystem.ts';
-import { type FileStatus, stat } from '../../fs/syscalls.ts';
+import { type FileStatus, stat, sync } from '../../fs/syscalls.ts';
 import type { Task } from '../../task/task.ts';
 import { type CopyStep, copySteps } from './copy-steps.ts';
 import { findHostFiles, type HostSource } from './host-files.ts';
@@ -49,26 +49,40 @@ export function copyIntoImage(
 }
 
 function copyAll(update: ImageUpdate, source: ImageSource, to: ImagePath, steps: Iterator<CopyStep>): Copied {
-  const copied = { files: 0, bytes: 0 };
-  let isDone = false;
+  const copied = { files: 0, bytes: 0, isDone: false };
   const options = { readOnly: false, degraded: source.degraded };
-  while (!isDone) {
-    const disks = workOnDisks(update.disks(), options, function* copySome(fs) {
-      for (let weight = 0; weight < SESSION_BYTES; weight += STEP_BYTES) {
-        const { done, value: step } = steps.next();
-        if (done === true) {
-          isDone = true;
-          return;
-        }
-        const bytes = yield* runStep(fs, step, to);
-        weight += bytes;
-        copied.bytes += bytes;
-        copied.files += step.isFile ? 1 : 0;
-      }
-    });
+  while (!copied.isDone) {
+    const disks = workOnDisks(update.disks(), options, (fs) => copySome(fs, to, steps, copied));
     for (const [device, disk] of disks.entries()) update.write(device, disk.changes());
   }
-  return copied;
+  return { files: copied.files, bytes: copied.bytes };
+}
+
+function* copySome(
+  fs: MountedFilesystem,
+  to: ImagePath,
+  steps: Iterator<CopyStep>,
+  copied: { files: number; bytes: number; isDone: boolean },
+): Task<void> {
+  const attributes: CopyStep[] = [];
+  for (let weight = 0; weight < SESSION_BYTES; weight += STEP_BYTES) {
+    const { done, value: step } = steps.next();
+    if (done === true) {
+      copied.isDone = true;
+      break;
+    }
+    if (step.setsTimes) {
+      attributes.push(step);
+      continue;
+    }
+    const bytes = yield* runStep(fs, step, to);
+    weight += bytes;
+    copied.bytes += bytes;
+    copied.files += step.isFile ? 1 : 0;
+  }
+  // Data on its way to the disk would give its file the time of its arrival.
+  yield* sync(fs);
+  for (const step of attributes) yield* runStep(fs, step, to);
 }
 
 function* runStep(fs: MountedFilesystem, step: CopyStep, to: ImagePath): Task<number> {

@@ -26,6 +26,8 @@ export interface CopyStep {
   readonly path: Uint8Array;
   /** Begins something new; else goes on with it. */
   readonly isFile: boolean;
+  /** Sets times, which must stay when all else is done. */
+  readonly setsTimes?: boolean;
   /** Returns how many bytes of data it wrote. */
   run(fs: MountedFilesystem): Task<number>;
 }
@@ -72,7 +74,7 @@ function* fileSteps(file: HostFile, path: Uint8Array, linked: Map<string, Uint8A
 }
 
 function attributeStep(file: HostFile, path: Uint8Array): CopyStep {
-  return { path, isFile: false, run: (fs) => setAttributes(fs, file, path) };
+  return { path, isFile: false, setsTimes: true, run: (fs) => setAttributes(fs, file, path) };
 }
 
 function* makeDirectory(fs: MountedFilesystem, path: Uint8Array): Task<number> {

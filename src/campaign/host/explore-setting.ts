@@ -4,6 +4,7 @@ import type { Workload } from '../../workload/model.ts';
 import type { ExploredSetting } from '../conclude.ts';
 import { type ImageSample, SettingExploration } from '../explore.ts';
 import type { SettingPlan } from '../settings.ts';
+import { loadZstdFor } from './load-zstd.ts';
 
 /** Milliseconds of exploration between two looks at signals, judges and the progress line. */
 const SLICE = 20;
@@ -38,6 +39,7 @@ export async function exploreSetting(
   samplesMax: number,
   watcher: Watcher,
 ): Promise<TimedExploration> {
+  await loadZstdFor(workload);
   const exploration = new SettingExploration(workload, plan, { samplesMax });
   let total = 0;
   let violationAfter: number | null = null;

@@ -14,7 +14,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BlockTable } from '../../record/block-table.ts';
 import { onHost } from './host-failure.ts';
 import { readFully, writeFully } from './host-files.ts';
@@ -36,7 +36,7 @@ export class ImageUpdate {
   constructor(paths: readonly string[]) {
     this.files = paths.map((path) => {
       const real = realPathOf(path);
-      const temporary = join(dirname(real), `.${basename(real)}.fsquake-${randomBytes(6).toString('hex')}`);
+      const temporary = join(dirname(real), `.fsquake-${randomBytes(8).toString('hex')}`);
       return { path: real, temporary, isMade: false };
     });
   }

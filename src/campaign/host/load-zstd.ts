@@ -9,3 +9,8 @@ export async function loadZstd(): Promise<void> {
   const zstd = await Zstd.load();
   provideZstd((bytes) => zstd.compress(bytes, LEVEL));
 }
+
+/** `loadZstd` if the word occurs anywhere in a workload or schedule. */
+export async function loadZstdFor(plain: object): Promise<void> {
+  if (JSON.stringify(plain).includes('zstd')) await loadZstd();
+}

@@ -2,7 +2,8 @@ import { alignDown, alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { hasMetadataRoom } from '../transaction/handle.ts';
+import { hasMetadataRoom } from '../transaction/metadata-promise.ts';
+import { compressedPlace, readCompressed } from './compressed-read.ts';
 import { readVerified } from './data-checksum.ts';
 import { promiseDataSpace } from './data-promise.ts';
 import type { ExtentMap } from './extent-map.ts';
@@ -87,7 +88,7 @@ function* readMapped(files: Files, inode: Inode, map: ExtentMap, start: number):
   }
   if (map.isHole || map.isPrealloc) return zerosUpTo(PAGE_SIZE);
   if (!map.isReal) return (yield* readInlineData(files, inode)) ?? NOTHING;
-  if (map.isCompressed) throw new FsError('EOPNOTSUPP', `inode ${inode.number} at ${start}: compressed data`);
+  if (map.isCompressed) return yield* readCompressed(files, inode, compressedPlace(map, start));
   return yield* readVerified(files, inode, map.blockStart + (start - map.start), SECTOR_SIZE);
 }
 

@@ -21,6 +21,7 @@ import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { dropExtentMaps } from './extent-map-access.ts';
 import { dropFileExtents, itemEnd, ownerOf, searchExtentItem } from './file-extent-items.ts';
 import type { Files } from './files.ts';
+import { insertHoleItems, needsHoleItems } from './hole-items.ts';
 import type { Inode } from './inode.ts';
 import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import { PAGE_SIZE } from './page-cache.ts';
@@ -101,6 +102,7 @@ function* replaceRange(
     try {
       yield* dropFileExtents(cursor, handle, inode, start, end);
       if (item !== null) yield* insertItem(cursor, handle, inode, item);
+      if (needsHoleItems(files.fs)) yield* insertHoleItems(cursor, handle, inode, start, end);
       if (!target.keepsTimes) inode.touchTimes(true);
       const size = Math.min(end, target.sizeMin);
       if (size > inode.size) inode.setSize(size);

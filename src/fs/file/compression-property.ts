@@ -21,9 +21,13 @@ function saysNo(value: Uint8Array): boolean {
   return sameBytes(value, encodeName('no')) || sameBytes(value, encodeName('none'));
 }
 
-/** Throws EINVAL for another property, for a value that is none, and for a file whose data is not copied on write. */
-export function checkCompressionProperty(inode: Inode, name: Uint8Array, value: Uint8Array): void {
+/**
+ * `value`: null to remove it. Throws EINVAL for another property, for a value that is none, and for one of a file whose
+ * data is not copied on write.
+ */
+export function checkCompressionProperty(inode: Inode, name: Uint8Array, value: Uint8Array | null): void {
   if (!sameBytes(name, COMPRESSION_PROPERTY)) throw new FsError('EINVAL', `${showName(name)} is no property`);
+  if (value === null) return;
   if ((inode.flags & (INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM)) !== 0) {
     throw new FsError('EINVAL', `inode ${inode.number} cannot be compressed: its data has no checksums`);
   }

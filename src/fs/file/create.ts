@@ -8,6 +8,7 @@ import { leaveTransaction, startTransaction, type TransactionHandle } from '../t
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName } from './directory-items.ts';
 import type { Files } from './files.ts';
+import { heirOf, heritageOf, insertXattrs, itemsOfHeritage } from './heritage.ts';
 import { Inode } from './inode.ts';
 import { findFirstFreeNumber, writeInodeItem } from './inode-items.ts';
 import { checkAlive, getTarget, placeOf } from './namespace.ts';
@@ -17,7 +18,7 @@ import { followLink, type PathWalk, startWalk, stopWalk } from './path-walk.ts';
 import { checkMayWrite } from './permission.ts';
 import { insertSymlinkTarget } from './symlink.ts';
 
-const CREATION = { items: 6 } as const;
+const CREATION_ITEMS = 6;
 
 /** How the way to a new name answers what is there already, as the call of Linux that it stands for. */
 export interface NewName {
@@ -85,22 +86,25 @@ function* makeAtPlace(
 function* insertNode(files: Files, directory: Inode, name: Uint8Array, node: NewNode): Task<Inode> {
   const { tree } = directory;
   if (!files.inodes.knowsFreeNumbers(tree)) yield* findFirstFreeNumber(files, tree);
-  const handle = yield* startTransaction(files.fs, CREATION);
+  const handle = yield* startTransaction(files.fs, { items: CREATION_ITEMS + itemsOfHeritage(directory, node) });
+  let isChanging = false;
   try {
-    const number = files.inodes.takeNumber(tree);
-    const item = newInodeItem(node, directory, handle.generation, files.world.now(), files.fs.newFileFlags);
-    const inode = new Inode(files.world, tree, number, item, files.rules);
     const cursor = yield* openForChange(handle, tree);
     try {
+      const heir = heirOf(node, directory, yield* heritageOf(cursor, directory), files.fs.newFileFlags);
+      const item = newInodeItem(heir.node, directory, handle.generation, files.world.now());
+      const inode = new Inode(files.world, tree, files.inodes.takeNumber(tree), item, files.rules);
+      isChanging = true;
       yield* insertItems(cursor, handle, directory, name, inode);
       if (node.target !== undefined) yield* insertSymlinkTarget(cursor, handle, inode, node.target);
+      yield* insertXattrs(cursor, handle, inode, heir.xattrs);
+      files.inodes.add(inode);
+      return inode;
     } finally {
       cursor.release();
     }
-    files.inodes.add(inode);
-    return inode;
   } catch (error) {
-    if (error instanceof FsError)
+    if (error instanceof FsError && isChanging)
       abortTransaction(files.fs, error.code, `creation in directory inode ${directory.number}`);
     throw error;
   } finally {

@@ -3,7 +3,7 @@ import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Counter } from '../../task/world.ts';
 import { reserveDataExtent } from '../space/data-reservation.ts';
-import { FILLING, GENERATION_IN_FLIGHT, PINNED } from './extent-map.ts';
+import { COMPRESSED, FILLING, GENERATION_IN_FLIGHT, PINNED } from './extent-map.ts';
 import { insertNewExtentMap, replaceExtentMaps } from './extent-map-access.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
@@ -22,10 +22,14 @@ export interface CountedReservation {
   readonly count: Counter;
 }
 
-/** As `reserveDataExtent`, in as few bytes as a sector, and counted. Throws ENOSPC. */
-export function* reserveCounted(files: Files, length: ByteCount): Task<CountedReservation> {
+/** As `reserveDataExtent`, in as few bytes as a sector unless `lengthMin` says more, and counted. Throws ENOSPC. */
+export function* reserveCounted(
+  files: Files,
+  length: ByteCount,
+  lengthMin: ByteCount = SECTOR_SIZE,
+): Task<CountedReservation> {
   const { fs } = files;
-  const { logical, length: got } = yield* reserveDataExtent(fs, length, SECTOR_SIZE);
+  const { logical, length: got } = yield* reserveDataExtent(fs, length, lengthMin);
   // Nothing suspends between the allocation and this.
   const count = fs.space.groupAt(logical).reservations;
   count.add(1);
@@ -43,6 +47,32 @@ export function* placeCopied(
   const { logical, length, count } = reserved;
   yield* insertNewExtentMap(files, inode, start, length, logical);
   const ordered = new OrderedExtent(start, length, logical, isDirect);
+  inode.ordered.add(ordered);
+  count.add(-1);
+  return ordered;
+}
+
+/** As `placeCopied` for compressed data, which takes less space than it has bytes in the file. */
+export function* placeCompressed(
+  files: Files,
+  inode: Inode,
+  start: FileOffset,
+  length: ByteCount,
+  { logical, length: diskLength, count }: CountedReservation,
+  compression: number,
+): Task<OrderedExtent> {
+  yield* replaceExtentMaps(files, inode, {
+    start,
+    length,
+    blockStart: logical,
+    blockLength: diskLength,
+    originalBlockLength: diskLength,
+    ramBytes: length,
+    compression,
+    generation: GENERATION_IN_FLIGHT,
+    flags: PINNED | COMPRESSED,
+  });
+  const ordered = new OrderedExtent(start, length, logical, false, 'regular', { diskLength, compression });
   inode.ordered.add(ordered);
   count.add(-1);
   return ordered;

@@ -4,7 +4,7 @@ import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_FLAG } from '../format/block-group.ts';
 import { allocateChunkOnDemand } from '../transaction/chunk-allocation.ts';
 import { commitTransaction } from '../transaction/commit.ts';
-import { hasMetadataRoom } from '../transaction/handle.ts';
+import { hasMetadataRoom } from '../transaction/metadata-promise.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { COMPLETION } from './ordered-completion.ts';

@@ -3,9 +3,10 @@ import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { hasMetadataRoom } from '../transaction/handle.ts';
+import { hasMetadataRoom } from '../transaction/metadata-promise.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
 import { expandFile } from './buffered-io.ts';
+import { type CompressedPlace, compressedPlace, readCompressed } from './compressed-read.ts';
 import { checksumsOf, readVerified } from './data-checksum.ts';
 import { type CountedReservation, placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
 import { promiseDataSpace } from './data-promise.ts';
@@ -90,12 +91,15 @@ function* readSector(files: Files, inode: Inode, at: number): Task<Uint8Array> {
   try {
     const map = yield* getExtentMap(files, inode, at, SECTOR_SIZE, false);
     let logical: number;
+    let packed: CompressedPlace | null;
     try {
       logical = addressIn(inode, map, at);
+      packed = logical === COMPRESSED_DATA ? compressedPlace(map, at) : null;
     } finally {
       putExtentMap(inode, map);
     }
     if (logical >= 0) return yield* readVerified(files, inode, logical, SECTOR_SIZE);
+    if (packed !== null) return padded(yield* readCompressed(files, inode, packed));
     if (logical === IN_ITEM) return padded((yield* readInlineData(files, inode)) ?? NOTHING);
     return zerosUpTo(SECTOR_SIZE);
   } finally {
@@ -103,9 +107,10 @@ function* readSector(files: Files, inode: Inode, at: number): Task<Uint8Array> {
   }
 }
 
-/** Instead of an address: nothing on disk, or bytes in the extent item. */
+/** Instead of an address: nothing on disk, bytes in the extent item, or in a compressed extent. */
 const NOWHERE = -1;
 const IN_ITEM = -2;
+const COMPRESSED_DATA = -3;
 
 function padded(bytes: Uint8Array): Uint8Array {
   if (bytes.length === SECTOR_SIZE) return bytes;
@@ -126,7 +131,7 @@ function addressIn(inode: Inode, map: ExtentMap, at: number): number {
   }
   if (map.isHole || map.isPrealloc) return NOWHERE;
   if (!map.isReal) return IN_ITEM;
-  if (map.isCompressed) throw new FsError('EOPNOTSUPP', `inode ${inode.number} at ${at}: compressed data`);
+  if (map.isCompressed) return COMPRESSED_DATA;
   return map.blockStart + (at - map.start);
 }
 

@@ -38,6 +38,7 @@ function realPiece(
     originalStart: map.originalStart,
     originalBlockLength: Math.max(originalBlockLengthMin, map.originalBlockLength),
     ramBytes: map.ramBytes,
+    compression: map.compression,
     generation: map.generation,
     flags,
   });

@@ -37,6 +37,8 @@ export interface ExtentMapFields {
   readonly originalStart?: number;
   readonly originalBlockLength?: number;
   readonly ramBytes?: number;
+  /** One of `COMPRESSION`; with the flag `COMPRESSED`. */
+  readonly compression?: number;
   readonly generation?: number;
   readonly flags?: number;
 }
@@ -49,6 +51,7 @@ export class ExtentMap implements ExtentMapView {
   originalStart: number;
   originalBlockLength: number;
   ramBytes: number;
+  readonly compression: number;
   generation: number;
   flags: number;
   /** The part to log at the next fast fsync. */
@@ -75,6 +78,7 @@ export class ExtentMap implements ExtentMapView {
     this.originalStart = fields.originalStart ?? fields.start;
     this.originalBlockLength = fields.originalBlockLength ?? this.wholeBlockLength(isReal, flags);
     this.ramBytes = fields.ramBytes ?? (isReal ? this.length + (this.start - this.originalStart) : this.length);
+    this.compression = fields.compression ?? 0;
     this.generation = fields.generation ?? 0;
     this.flags = flags;
     this.modStart = fields.start;

@@ -6,6 +6,7 @@ import { listExtentItems } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { PAGE_SIZE } from './page-cache.ts';
+import { findSharedRanges } from './shared-extents.ts';
 import { flushRange } from './writeback.ts';
 
 /** One extent as FIEMAP reports it, in bytes; `physical` is btrfs's logical address. */
@@ -58,8 +59,31 @@ function* reportExtents(files: Files, inode: Inode, end: number): Task<ReportedE
     // A map that a bug left behind must not keep the caller here for ever.
     at = mapEnd > at ? mapEnd : at + SECTOR_SIZE;
   }
-  extents[extents.length - 1]?.flags.unshift('LAST');
-  return extents;
+  return yield* withSharing(files, inode, extents);
+}
+
+/** Cut where an extent that others refer to as well begins or ends. */
+function* withSharing(files: Files, inode: Inode, extents: readonly ReportedExtent[]): Task<ReportedExtent[]> {
+  const shared = yield* findSharedRanges(files, inode);
+  const result: ReportedExtent[] = [];
+  let next = 0;
+  for (const extent of extents) {
+    const end = extent.logical + extent.length;
+    const isPlaced = extent.physical > 0;
+    for (let at = extent.logical; at < end; ) {
+      while (next < shared.length && shared[next]!.end <= at) next++;
+      const range = shared[next];
+      const isShared = isPlaced && range !== undefined && range.start <= at;
+      const until = isShared ? range.end : Math.max(at + 1, range?.start ?? end);
+      const stop = isPlaced ? Math.min(end, until) : end;
+      const physical = extent.flags.includes('ENCODED') ? extent.physical : extent.physical + (at - extent.logical);
+      const flags = isShared ? [...extent.flags, 'SHARED'] : [...extent.flags];
+      report(result, { logical: at, physical: isPlaced ? physical : extent.physical, length: stop - at, flags });
+      at = stop;
+    }
+  }
+  result[result.length - 1]?.flags.unshift('LAST');
+  return result;
 }
 
 function extentOf(map: ExtentMap, start: number, end: number): ReportedExtent {
@@ -89,7 +113,7 @@ function report(extents: ReportedExtent[], extent: ReportedExtent): void {
   const last = extents[extents.length - 1];
   if (last !== undefined && last.logical + last.length === extent.logical && sameFlags(last, extent)) {
     const isDelayed = extent.flags.includes('DELALLOC');
-    const isWhole = extent.flags.every((flag) => flag === 'UNWRITTEN');
+    const isWhole = extent.flags.every((flag) => flag === 'UNWRITTEN' || flag === 'SHARED');
     if (isDelayed || (isWhole && last.physical + last.length === extent.physical)) {
       last.length += extent.length;
       return;

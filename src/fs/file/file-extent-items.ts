@@ -4,6 +4,7 @@ import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import { EXTENT_MAP_HOLE, EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
+import { decompressData } from '../format/compression.ts';
 import {
   COMPRESSION,
   FILE_EXTENT_INLINE_HEAD_SIZE,
@@ -97,12 +98,13 @@ function mapOfItem(cursor: Cursor): ExtentMap {
   const { view, dataOffset: at, offset: start } = cursor;
   const type = fileExtentType(view, at);
   const generation = fileExtentGeneration(view, at);
-  const isCompressed = fileExtentCompression(view, at) !== COMPRESSION.NONE;
+  const compression = fileExtentCompression(view, at);
+  const isCompressed = compression !== COMPRESSION.NONE;
   const ramBytes = fileExtentRamBytes(view, at);
   if (type === FILE_EXTENT_TYPE.INLINE) {
     const length = alignUp(ramBytes, SECTOR_SIZE);
     const flags = isCompressed ? COMPRESSED : 0;
-    return new ExtentMap({ start, length, blockStart: EXTENT_MAP_INLINE, ramBytes, generation, flags });
+    return new ExtentMap({ start, length, blockStart: EXTENT_MAP_INLINE, ramBytes, compression, generation, flags });
   }
   const length = fileExtentNumBytes(view, at);
   const address = fileExtentDiskBytenr(view, at);
@@ -119,6 +121,7 @@ function mapOfItem(cursor: Cursor): ExtentMap {
     originalStart: start - offset,
     originalBlockLength: diskLength,
     ramBytes,
+    compression,
     generation,
     flags: (isCompressed ? COMPRESSED : 0) | (type === FILE_EXTENT_TYPE.PREALLOC ? PREALLOC : 0),
   });
@@ -229,10 +232,13 @@ export function* listExtentItems(files: Files, inode: Inode): Task<[start: FileO
 export function* readInlineData(files: Files, inode: Inode): Task<Uint8Array | null> {
   const item = yield* findItem(files.fs, inode.tree, { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 });
   if (item === null || fileExtentType(viewOf(item), 0) !== FILE_EXTENT_TYPE.INLINE) return null;
-  if (fileExtentCompression(viewOf(item), 0) !== COMPRESSION.NONE) {
-    throw new FsError('EOPNOTSUPP', `inode ${inode.number}: compressed inline data`);
-  }
-  return item.slice(FILE_EXTENT_INLINE_HEAD_SIZE);
+  const data = item.slice(FILE_EXTENT_INLINE_HEAD_SIZE);
+  const compression = fileExtentCompression(viewOf(item), 0);
+  if (compression === COMPRESSION.NONE) return data;
+  const ramBytes = Math.min(fileExtentRamBytes(viewOf(item), 0), SECTOR_SIZE);
+  const bytes = decompressData(compression, data, ramBytes, true);
+  if (bytes === null) throw new FsError('EIO', `compressed inline data of inode ${inode.number} is damaged`);
+  return bytes;
 }
 
 /** The file as the owner of an extent whose byte 0 corresponds to file offset `offset`. */

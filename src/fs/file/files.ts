@@ -3,6 +3,7 @@ import type { FsInfo } from '../transaction/fs-info.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type ExtentMapRules, extentMapRulesOf } from './extent-map-rules.ts';
 import type { MayAllocate } from './extent-map-tree.ts';
+import { pendingItemBytes } from './pending-items.ts';
 import { InodeCache } from './inode-cache.ts';
 
 /** Everything in memory about the files of a mounted file system. */
@@ -28,6 +29,7 @@ export class Files {
     this.rules = extentMapRulesOf(fs.fixes, fs.mutations);
     this.inodes = new InodeCache(world);
     this.renameLock = world.mutex('rename', 0);
+    fs.pendingItemBytes = () => pendingItemBytes(this);
     this.maySplit = () => world.mayFail('split-extent-map') === null;
   }
 }

@@ -18,6 +18,7 @@ import { KEY_TYPE } from '../format/key.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import { noteCompression } from './compressed-items.ts';
 import { dropExtentMaps } from './extent-map-access.ts';
 import { dropFileExtents } from './file-extent-items.ts';
 import type { Files } from './files.ts';
@@ -101,6 +102,7 @@ export function* insertInlineExtent(
   inode: Inode,
   { bytes, ramBytes, compression }: InlineForm,
 ): Task<void> {
+  noteCompression(handle.fs, compression);
   yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, 0);
   const key = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 };
   const at = cursor.open(key, FILE_EXTENT_INLINE_HEAD_SIZE + bytes.length);

@@ -26,30 +26,22 @@ export interface NewNode {
   readonly device?: number;
   /** Of a symbolic link. */
   readonly target?: Uint8Array;
+  /** Value of the property of compression, instead of what the directory passes on. */
+  readonly compression?: Uint8Array;
 }
 
 const SET_GROUP_ID = 0o2000;
 /** Inode flags of a file whose data is overwritten in place and has no checksums, as of an empty one after `chattr +C`. */
 export const NODATACOW_FLAGS = INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM;
 
-/**
- * The INODE_ITEM of a new node in a directory: owned by root, with what the directory passes on. `newFileFlags`: what the
- * mount options give regular files.
- */
-export function newInodeItem(
-  node: NewNode,
-  directory: Inode,
-  generation: Generation,
-  now: number,
-  newFileFlags: number,
-): Uint8Array {
+/** The INODE_ITEM of a new node in a directory, owned by root; its flags and mode are worked out already. */
+export function newInodeItem(node: NewNode, directory: Inode, generation: Generation, now: number): Uint8Array {
   const item = new Uint8Array(INODE_ITEM_SIZE);
   const view = viewOf(item);
   setInodeGeneration(view, 0, generation);
   setInodeNlink(view, 0, 1);
   setInodeMode(view, 0, node.mode);
-  const ofMount = isOfType(node, MODE_TYPE.REGULAR) ? newFileFlags : 0;
-  setInodeFlags(view, 0, inheritedFlags(directory.flags, node) | ofMount);
+  setInodeFlags(view, 0, node.flags ?? 0);
   if ((directory.mode & SET_GROUP_ID) !== 0) {
     view.setUint32(INODE_ITEM.fields.gid.at, directory.gid, true);
     if (isOfType(node, MODE_TYPE.DIRECTORY)) setInodeMode(view, 0, node.mode | SET_GROUP_ID);
@@ -63,14 +55,16 @@ export function newInodeItem(
   return item;
 }
 
-/** Compression or its absence, and no copy-on-write; then a regular file has no checksums either. */
-function inheritedFlags(ofDirectory: number, node: NewNode): number {
-  let flags = node.flags ?? 0;
-  if ((ofDirectory & INODE_FLAG.NOCOMPRESS) !== 0) flags |= INODE_FLAG.NOCOMPRESS;
-  else if ((ofDirectory & INODE_FLAG.COMPRESS) !== 0) flags |= INODE_FLAG.COMPRESS;
-  if ((ofDirectory & INODE_FLAG.NODATACOW) !== 0) {
-    flags |= isOfType(node, MODE_TYPE.REGULAR) ? NODATACOW_FLAGS : INODE_FLAG.NODATACOW;
-  }
+/**
+ * Flags of a new node: its own, what the directory passes on (compression or its absence, and no copy-on-write), and what
+ * the mount options give regular files. A regular file that is not copied on write has no checksums either.
+ */
+export function newNodeFlags(node: NewNode, directory: Inode, newFileFlags: number): number {
+  const isFile = isOfType(node, MODE_TYPE.REGULAR);
+  let flags = (node.flags ?? 0) | (isFile ? newFileFlags : 0);
+  if ((directory.flags & INODE_FLAG.NOCOMPRESS) !== 0) flags |= INODE_FLAG.NOCOMPRESS;
+  else if ((directory.flags & INODE_FLAG.COMPRESS) !== 0) flags |= INODE_FLAG.COMPRESS;
+  if ((directory.flags & INODE_FLAG.NODATACOW) !== 0) flags |= isFile ? NODATACOW_FLAGS : INODE_FLAG.NODATACOW;
   return flags;
 }
 

@@ -10,6 +10,7 @@ import { dropFileExtents, insertFileExtent } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import { plugLostData } from './hole-items.ts';
 import type { Inode } from './inode.ts';
+import { insertCompressedExtent } from './compressed-items.ts';
 import { updateDiskSize, writeInodeItem } from './inode-items.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
 import { markExtentWritten } from './prealloc-items.ts';
@@ -100,7 +101,9 @@ function* changeExtentItems(
   const isLost = files.mutations.has('lost-write');
   if (kind === 'regular') {
     yield* dropFileExtents(cursor, handle, inode, start, end);
-    if (!isLost) yield* insertFileExtent(cursor, handle, inode, start, length, diskStart);
+    if (isLost) return;
+    if (ordered.compression === 0) yield* insertFileExtent(cursor, handle, inode, start, length, diskStart);
+    else yield* insertCompressedExtent(cursor, handle, inode, ordered);
   } else if (kind === 'prealloc' && !isLost) {
     yield* markExtentWritten(cursor, handle, inode, start, end);
   }
@@ -112,7 +115,7 @@ function* giveUp(files: Files, inode: Inode, ordered: OrderedExtent): Task<void>
     yield* dropExtentMaps(files, inode, ordered.start, ordered.end, false);
     // Space that was the file's before stays so. With an item it is an extent of the file already, in a transaction that never becomes durable.
     if (ordered.kind === 'regular' && !ordered.hasItem) {
-      yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.length });
+      yield* releaseDataReservation(files.fs, { logical: ordered.diskStart, length: ordered.diskLength });
     }
     yield* plugLostData(files, inode, ordered.start, ordered.end);
   } finally {

@@ -8,6 +8,12 @@ import type { WaitQueue, World } from '../../task/world.ts';
  */
 export type OrderedKind = 'regular' | 'prealloc' | 'nocow';
 
+/** How compressed data lies on disk. */
+export interface PackedPlace {
+  readonly diskLength: number;
+  readonly compression: number;
+}
+
 /**
  * Data of a file that has its place on disk but is not yet described by the file's items. It lives from the moment its
  * extent map is inserted, pinned (data written in place keeps the map it has), until its completion has changed the
@@ -18,6 +24,10 @@ export class OrderedExtent {
   readonly start: number;
   readonly length: number;
   readonly diskStart: number;
+  /** As many bytes as in the file, unless the data is compressed. */
+  readonly diskLength: number;
+  /** One of `COMPRESSION`. */
+  readonly compression: number;
   readonly isDirect: boolean;
   readonly kind: OrderedKind;
   /** One per sector, set before the write is submitted; none where the inode's data has none. */
@@ -28,12 +38,21 @@ export class OrderedExtent {
   hasItem = false;
   isDone = false;
 
-  constructor(start: number, length: number, diskStart: number, isDirect: boolean, kind: OrderedKind = 'regular') {
+  constructor(
+    start: number,
+    length: number,
+    diskStart: number,
+    isDirect: boolean,
+    kind: OrderedKind = 'regular',
+    packed: PackedPlace | null = null,
+  ) {
     this.start = start;
     this.length = length;
     this.diskStart = diskStart;
     this.isDirect = isDirect;
     this.kind = kind;
+    this.diskLength = packed?.diskLength ?? length;
+    this.compression = packed?.compression ?? 0;
   }
 
   get end(): number {
@@ -41,7 +60,7 @@ export class OrderedExtent {
   }
 
   get diskEnd(): number {
-    return this.diskStart + this.length;
+    return this.diskStart + this.diskLength;
   }
 }
 
@@ -63,6 +82,11 @@ export class OrderedExtents {
   get isEmpty(): boolean {
     this.world.touch(this.id, 'read');
     return this.sorted.length === 0;
+  }
+
+  get count(): number {
+    this.world.touch(this.id, 'read');
+    return this.sorted.length;
   }
 
   add(ordered: OrderedExtent): void {

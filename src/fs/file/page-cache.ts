@@ -29,6 +29,7 @@ export class PageCache {
   private readonly world: World;
   private readonly id: ResourceId;
   private dirty = 0;
+  private runs = 0;
 
   constructor(world: World, id: number) {
     this.world = world;
@@ -38,6 +39,12 @@ export class PageCache {
   get dirtyCount(): number {
     this.world.touch(this.id, 'read');
     return this.dirty;
+  }
+
+  /** Runs of dirty pages that lie side by side. */
+  get dirtyRunCount(): number {
+    this.world.touch(this.id, 'read');
+    return this.runs;
   }
 
   get isEmpty(): boolean {
@@ -63,7 +70,7 @@ export class PageCache {
     if (page.isDirty) return false;
     page.isDirty = true;
     page.hasPromise = hasPromise;
-    this.dirty++;
+    this.countDirty(page, 1);
     return true;
   }
 
@@ -82,14 +89,22 @@ export class PageCache {
     this.world.touch(this.id, 'write');
     if (!page.isDirty) return;
     page.isDirty = false;
-    this.dirty--;
+    this.countDirty(page, -1);
   }
 
   remove(page: Page): void {
     this.world.touch(this.id, 'write');
     if (this.pages.get(page.index) !== page) return;
     this.pages.delete(page.index);
-    if (page.isDirty) this.dirty--;
+    if (page.isDirty) this.countDirty(page, -1);
+  }
+
+  /** Between two dirty pages, one joins their runs or parts them. */
+  private countDirty({ index }: Page, change: 1 | -1): void {
+    this.dirty += change;
+    const before = this.pages.get(index - 1)?.isDirty === true ? 1 : 0;
+    const behind = this.pages.get(index + 1)?.isDirty === true ? 1 : 0;
+    this.runs += change * (1 - before - behind);
   }
 
   /** Announces a change of a page's bytes. */

@@ -14,7 +14,7 @@ export function checkSubvolumeWritable(inode: Inode): void {
 
 /** To write data, or into a directory. Throws EPERM for an immutable inode, EROFS, EACCES. */
 export function checkMayWrite(inode: Inode): void {
-  if ((inode.flags & INODE_FLAG.IMMUTABLE) !== 0) throw new FsError('EPERM', `inode ${inode.number} is immutable`);
+  checkNotImmutable(inode);
   const isKindOfTree = inode.isRegular || inode.isDirectory || inode.isSymlink;
   if (isKindOfTree) checkSubvolumeWritable(inode);
   if ((inode.flags & INODE_FLAG.READONLY) !== 0) throw new FsError('EACCES', `inode ${inode.number} is read-only`);
@@ -22,14 +22,18 @@ export function checkMayWrite(inode: Inode): void {
 
 /** To change attributes, or to take a name away. Throws EPERM for an immutable inode and an append-only one. */
 export function checkMayChange(inode: Inode): void {
-  if ((inode.flags & (INODE_FLAG.IMMUTABLE | INODE_FLAG.APPEND)) === 0) return;
-  throw new FsError('EPERM', `inode ${inode.number} is immutable or append-only`);
+  checkNotImmutable(inode);
+  if (inode.isAppendOnly) throw new FsError('EPERM', `inode ${inode.number} is append-only`);
+}
+
+export function checkNotImmutable(inode: Inode): void {
+  if ((inode.flags & INODE_FLAG.IMMUTABLE) !== 0) throw new FsError('EPERM', `inode ${inode.number} is immutable`);
 }
 
 /** To take the name of `inode` out of `directory`. */
 export function checkMayRemove(directory: Inode, inode: Inode): void {
   checkMayWrite(directory);
-  if ((directory.flags & INODE_FLAG.APPEND) !== 0) {
+  if (directory.isAppendOnly) {
     throw new FsError('EPERM', `directory inode ${directory.number} is append-only`);
   }
   checkMayChange(inode);

@@ -24,16 +24,17 @@ const PUNCHING = { items: 4, releasesSpace: true } as const;
 /**
  * Takes [start, end) out of a file: whole sectors lose their place on disk, preallocated ones too, also beyond the end of
  * the file; parts of sectors are zeroed. Where there is a hole already nothing happens, not even to the times. The size
- * stays. As btrfs_punch_hole of Linux 6.18. Throws ENOSPC (for the parts), EROFS, EIO.
+ * stays. As btrfs_punch_hole of Linux 6.18, which however looks at the first cached extent map only, and so may leave a
+ * sector of zeroes in a hole that lies in two maps. Throws ENOSPC (for the parts), EROFS, EIO.
  */
 export function* punchHole(files: Files, inode: Inode, start: FileOffset, end: FileOffset): Task<void> {
   const lock = yield* inode.lock.acquire('exclusive');
   try {
     yield* flushRange(files, inode, alignDown(start, SECTOR_SIZE), alignUp(end, SECTOR_SIZE));
-    const { rest } = yield* skipHole(files, inode, start, end);
-    if (rest >= end) return;
+    const first = yield* firstInSpace(files, inode, start, end);
+    if (first === null) return;
     inode.touchTimes(true);
-    const inner = yield* zeroEdges(files, inode, rest, end, rest === start);
+    const inner = yield* zeroEdges(files, inode, first, end);
     if (inner === null || inner.start >= inner.end) yield* updateInode(files, inode);
     else yield* removeSectors(files, inode, inner);
   } finally {
@@ -42,51 +43,40 @@ export function* punchHole(files: Files, inode: Inode, start: FileOffset, end: F
 }
 
 /** Zeroes the parts of sectors at both ends. The whole sectors between them, or null where there is nothing more to do. */
-function* zeroEdges(
-  files: Files,
-  inode: Inode,
-  start: FileOffset,
-  end: FileOffset,
-  isWhole: boolean,
-): Task<SectorRun | null> {
-  const sizeUp = alignUp(inode.size, SECTOR_SIZE);
+function* zeroEdges(files: Files, inode: Inode, start: FileOffset, end: FileOffset): Task<SectorRun | null> {
+  const lastByte = alignUp(inode.size, SECTOR_SIZE);
   const isOneSector = alignDown(start, SECTOR_SIZE) === alignDown(end - 1, SECTOR_SIZE);
   if (isOneSector && end - start < SECTOR_SIZE) {
-    if (start < sizeUp) yield* zeroWithinPage(files, inode, start, end);
+    if (start < lastByte) yield* zeroWithinPage(files, inode, start, end);
     return null;
   }
   const innerEnd = alignDown(end, SECTOR_SIZE);
   let innerStart = alignUp(start, SECTOR_SIZE);
-  if (innerStart > start && start < sizeUp) yield* zeroWithinPage(files, inode, start, innerStart);
-  if (isWhole && innerStart < end) {
-    const { rest } = yield* skipHole(files, inode, innerStart, end);
-    if (rest >= end) return null;
-    innerStart = rest;
+  if (innerStart > start) {
+    if (start < lastByte) yield* zeroWithinPage(files, inode, start, innerStart);
+    const next = yield* firstInSpace(files, inode, innerStart, end);
+    if (next === null) return null;
+    innerStart = next;
   }
-  if (innerEnd < end && end < sizeUp) {
-    const { isHole } = yield* skipHole(files, inode, innerEnd, end);
-    if (!isHole) yield* zeroWithinPage(files, inode, innerEnd, end);
+  if (innerEnd < end && innerEnd < lastByte) {
+    const tail = yield* firstInSpace(files, inode, Math.max(innerEnd, innerStart), end);
+    if (tail !== null) yield* zeroWithinPage(files, inode, innerEnd, end);
   }
   return { start: innerStart, end: innerEnd };
 }
 
-/**
- * Where [start, end) goes on behind the hole that it begins in, if it does. As in Linux only the first extent map counts,
- * and it is asked for as many sectors as there are bytes: of a range that begins and ends within sectors, the last sector
- * may be missing, and is then zeroed although it is a hole.
- */
-function* skipHole(
-  files: Files,
-  inode: Inode,
-  start: FileOffset,
-  end: FileOffset,
-): Task<{ readonly isHole: boolean; readonly rest: FileOffset }> {
-  const first = alignDown(start, SECTOR_SIZE);
-  const length = alignUp(end - start, SECTOR_SIZE);
-  const range = yield* inode.ranges.acquire(first, length, 'exclusive');
+/** The first byte of [start, end) that has a place on disk, written or not; null when all is a hole. */
+function* firstInSpace(files: Files, inode: Inode, start: FileOffset, end: FileOffset): Task<FileOffset | null> {
+  const from = alignDown(start, SECTOR_SIZE);
+  const limit = alignUp(end, SECTOR_SIZE);
+  const range = yield* inode.ranges.acquire(from, limit - from, 'exclusive');
   try {
-    const space = yield* spaceAt(files, inode, first, first + length);
-    return space.kind === 'hole' ? { isHole: true, rest: space.end } : { isHole: false, rest: start };
+    for (let at = from; at < limit; ) {
+      const space = yield* spaceAt(files, inode, at, limit);
+      if (space.kind !== 'hole') return Math.max(start, at);
+      at = space.end;
+    }
+    return null;
   } finally {
     range.release();
   }

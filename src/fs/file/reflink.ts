@@ -3,7 +3,7 @@ import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FILE_EXTENT_TYPE, fileExtentType } from '../format/file-extent.ts';
 import { KEY_TYPE } from '../format/key.ts';
-import { writePages, zeroToPageEnd } from './buffered-io.ts';
+import { expandFile, writePages } from './buffered-io.ts';
 import { cloneExtents } from './clone-extents.ts';
 import { readInlineData, searchExtentItem } from './file-extent-items.ts';
 import type { Files } from './files.ts';
@@ -52,9 +52,9 @@ export function* shareRange(files: Files, remap: Remap, length: ByteCount): Task
   }
 }
 
-/** What lies behind the old end on its page becomes part of the file: zeros, and on disk while the file still ends there. */
+/** What lies behind the old end on its page becomes part of the file: zeroes, and on disk while the file still ends there. */
 function* settleTail(files: Files, target: Inode, end: FileOffset): Task<void> {
-  yield* zeroToPageEnd(files, target, target.size);
+  yield* expandFile(files, target, end);
   yield* flushRange(files, target, alignDown(target.size, SECTOR_SIZE), end);
 }
 

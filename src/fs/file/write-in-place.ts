@@ -144,7 +144,7 @@ function kindOf(cursor: Cursor, inode: Inode): PlaceInPlace['kind'] | null {
 }
 
 /** A snapshot shares the leaf with the item, which no back reference of the extent tells. */
-function lastSnapshotOf(inode: Inode): number {
+export function lastSnapshotOf(inode: Inode): number {
   return rootItemLastSnapshot(viewOf(inode.tree.rootItem), 0);
 }
 

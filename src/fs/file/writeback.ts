@@ -1,8 +1,16 @@
+import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
+import { endOfUnpacked, markIncompressible, type PackedPages, packedForm, packPages } from './compression-choice.ts';
 import { checksumsOf } from './data-checksum.ts';
-import { placeCopied, placeInPlace, reserveCounted } from './data-placement.ts';
+import {
+  type CountedReservation,
+  placeCompressed,
+  placeCopied,
+  placeInPlace,
+  reserveCounted,
+} from './data-placement.ts';
 import { DATA } from './file-limits.ts';
 import type { Files } from './files.ts';
 import { plainForm, writeInlineExtent } from './inline-extent.ts';
@@ -53,11 +61,15 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
     // The run may have been written, or cut by a truncate, before the range was ours.
     const run = inode.pages.nextDirtyRun(first, end, end - first);
     if (run === null || run.start !== first) return run === null ? end : run.start;
-    if (first === 0 && (yield* writeFirstPageInline(files, inode))) return 1;
-    ordered = yield* placeRun(files, inode, run.start, run.end);
+    const packed = packPages(files, inode, run.start, run.end);
+    if (first === 0 && (yield* writeFirstPageInline(files, inode, packed))) return 1;
+    ordered = packed === null ? null : yield* placePacked(files, inode, first, packed);
+    const isPacked = ordered !== null;
+    ordered ??= yield* placeRun(files, inode, run.start, endOfUnpacked(files, inode, run.start, run.end));
     if (ordered === null) return run.end;
     pages = inode.pages.within(first, ordered.end / PAGE_SIZE);
     data = takeDirtyBytes(inode, pages, ordered.length);
+    if (isPacked) data = paddedTo(packed!.bytes, ordered.diskLength);
   } finally {
     range.release();
   }
@@ -69,10 +81,12 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
 }
 
 /** True when the file's first page is dealt with: inside its extent item, or lost to an error. Its range is locked. */
-function* writeFirstPageInline(files: Files, inode: Inode): Task<boolean> {
+function* writeFirstPageInline(files: Files, inode: Inode, packed: PackedPages | null): Task<boolean> {
   const page = inode.pages.find(0)!;
+  const formOf = () =>
+    (packed === null ? null : packedForm(files, inode, packed)) ?? plainForm(files, inode, page.bytes);
   try {
-    if (!(yield* writeInlineExtent(files, inode, () => plainForm(files, inode, page.bytes)))) return false;
+    if (!(yield* writeInlineExtent(files, inode, formOf))) return false;
   } catch (error) {
     if (!(error instanceof FsError)) throw error;
     dropDirty(files, inode, page);
@@ -115,6 +129,31 @@ function* placeRun(files: Files, inode: Inode, first: number, end: number): Task
     inode.noteWriteError(error.code);
     return null;
   }
+}
+
+/** One extent for compressed pages; null where they save no space, or there is no such space in one piece. */
+function* placePacked(files: Files, inode: Inode, first: number, packed: PackedPages): Task<OrderedExtent | null> {
+  if (!packed.savesSpace) {
+    markIncompressible(files, inode);
+    return null;
+  }
+  const diskLength = alignUp(packed.bytes.length, SECTOR_SIZE);
+  let reserved: CountedReservation;
+  try {
+    reserved = yield* reserveCounted(files, diskLength, diskLength);
+  } catch (error) {
+    if (error instanceof FsError && error.code === 'ENOSPC') return null;
+    throw error;
+  }
+  returnPromises(files, inode, first, packed.end);
+  const length = (packed.end - first) * PAGE_SIZE;
+  return yield* placeCompressed(files, inode, first * PAGE_SIZE, length, reserved, packed.compression);
+}
+
+function paddedTo(bytes: Uint8Array, length: number): Uint8Array {
+  const padded = new Uint8Array(length);
+  padded.set(bytes);
+  return padded;
 }
 
 /** The pages of [first, end) have their place. */

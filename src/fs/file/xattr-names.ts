@@ -12,6 +12,7 @@ export const VALUE_SIZE_MAX = 65536;
 /** Which names btrfs has attributes of. */
 const PREFIXES = ['user', 'trusted', 'security', 'btrfs'] as const;
 export const ACCESS_ACL = encodeName('system.posix_acl_access');
+export const CAPABILITY = encodeName('security.capability');
 export const DEFAULT_ACL = encodeName('system.posix_acl_default');
 
 export type XattrClass = (typeof PREFIXES)[number] | 'access-acl' | 'default-acl' | 'unknown';

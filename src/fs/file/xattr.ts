@@ -1,19 +1,17 @@
 import { sameBytes } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { encodeName } from '../format/directory.ts';
 import { MODE_TYPE } from '../format/inode.ts';
-import { abortTransaction } from '../transaction/abort.ts';
-import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
-import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
-import type { Files } from './files.ts';
+import type { TransactionHandle } from '../transaction/handle.ts';
+import type { ChangeCursor } from '../tree/change-cursor.ts';
+import { changeAttributes } from './attributes.ts';
 import { checkCompressionProperty, compressionFlags } from './compression-property.ts';
+import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
-import { writeInodeItem } from './inode-items.ts';
 import { showName } from './path.ts';
 import { decodeAcl, encodeAcl, modeOfAcl } from './posix-acl.ts';
 import { dropXattr, findXattr, listXattrItems, putXattr, type Xattr, xattrFits, xattrsLike } from './xattr-items.ts';
-import { checkXattrAccess, isAcl, nameClassOf, VALUE_SIZE_MAX } from './xattr-names.ts';
+import { CAPABILITY, checkXattrAccess, isAcl, nameClassOf, VALUE_SIZE_MAX } from './xattr-names.ts';
 
 export interface SetXattrHow {
   /** EEXIST when there is one. */
@@ -22,9 +20,7 @@ export interface SetXattrHow {
   readonly replace: boolean;
 }
 
-const XATTR_CHANGE = { items: 3 } as const;
 const LIST_SIZE_MAX = 65536;
-const CAPABILITY = encodeName('security.capability');
 const CAPABILITY_SIZES = [20, 24];
 const EMPTY = new Uint8Array(0);
 
@@ -112,7 +108,7 @@ export function* removeInodeXattr(files: Files, inode: Inode, name: Uint8Array):
   try {
     checkXattrAccess(inode, name, 'write');
     if (nameClassOf(name) === 'btrfs') {
-      checkCompressionProperty(inode, name, EMPTY);
+      checkCompressionProperty(inode, name, null);
       if (!inode.isRegular && !inode.isDirectory) return;
     }
     if (isAcl(name)) yield* setAcl(files, inode, name, EMPTY);
@@ -131,27 +127,12 @@ function* removeExisting(files: Files, inode: Inode, name: Uint8Array, mustExist
   });
 }
 
-/** Changes attributes of the inode, whose lock the caller holds, and writes its item, all in one transaction. */
+/** As `changeAttributes`; what is made in the directory from now on inherits what its attributes are now. */
 export function* changeXattrs(
   files: Files,
   inode: Inode,
   change: (cursor: ChangeCursor, handle: TransactionHandle) => Task<void>,
 ): Task<void> {
-  const handle = yield* startTransaction(files.fs, XATTR_CHANGE);
-  try {
-    const cursor = yield* openForChange(handle, inode.tree);
-    try {
-      yield* change(cursor, handle);
-      inode.heritage = null;
-      inode.touchTimes(false);
-      yield* writeInodeItem(cursor, handle, inode);
-    } finally {
-      cursor.release();
-    }
-  } catch (error) {
-    if (error instanceof FsError) abortTransaction(files.fs, error.code, `attributes of inode ${inode.number}`);
-    throw error;
-  } finally {
-    leaveTransaction(handle);
-  }
+  yield* changeAttributes(files, inode, change);
+  inode.heritage = null;
 }

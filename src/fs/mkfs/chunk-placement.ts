@@ -26,8 +26,8 @@ export interface PlacedChunk {
   readonly stripes: readonly PlacedStripe[];
 }
 
-/** System, metadata and data chunk, in this order. */
-export type PlacedChunks = readonly [PlacedChunk, PlacedChunk, PlacedChunk];
+/** System, metadata and data chunk, in this order; mixed, the second holds both. */
+export type PlacedChunks = readonly [PlacedChunk, PlacedChunk, ...PlacedChunk[]];
 
 interface ChunkRequest {
   readonly option: 'systemBytes' | 'metadataBytes' | 'dataBytes';
@@ -85,6 +85,13 @@ function chunkRequests(options: CheckedOptions): readonly ChunkRequest[] {
   const metadata = makeProfileOf(options.metadataProfile);
   const data = makeProfileOf(options.dataProfile);
   const { systemBytes, metadataBytes, dataBytes } = options;
+  if (options.mixed) {
+    const type = BLOCK_GROUP_FLAG.METADATA | BLOCK_GROUP_FLAG.DATA;
+    return [
+      { option: 'systemBytes', type: BLOCK_GROUP_FLAG.SYSTEM, profile: metadata, length: systemBytes },
+      { option: 'metadataBytes', type, profile: metadata, length: metadataBytes + dataBytes },
+    ];
+  }
   return [
     { option: 'systemBytes', type: BLOCK_GROUP_FLAG.SYSTEM, profile: metadata, length: systemBytes },
     { option: 'metadataBytes', type: BLOCK_GROUP_FLAG.METADATA, profile: metadata, length: metadataBytes },

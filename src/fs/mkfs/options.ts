@@ -37,6 +37,12 @@ export interface MakeFilesystemOptions {
   readonly seed?: string;
   /** On by default. */
   readonly freeSpaceTree?: boolean;
+  /** Data and metadata in the same chunks: `metadataBytes` and `dataBytes` are together the size of the first. */
+  readonly mixed?: boolean;
+  /** Block group items in a tree of their own, which needs the free space tree. */
+  readonly blockGroupTree?: boolean;
+  /** On by default: holes of files have no items. */
+  readonly noHoles?: boolean;
   /** The time that the first inodes bear. */
   readonly now?: VirtualNanoseconds;
 }
@@ -87,6 +93,9 @@ export function checkOptions(options: MakeFilesystemOptions): CheckedOptions {
     label: options.label ?? '',
     seed: options.seed ?? 'fsquake',
     freeSpaceTree: options.freeSpaceTree ?? true,
+    mixed: options.mixed ?? false,
+    blockGroupTree: options.blockGroupTree ?? false,
+    noHoles: options.noHoles ?? true,
     now: options.now ?? 0,
   };
   const profiles = profileProblems(checked);
@@ -94,6 +103,7 @@ export function checkOptions(options: MakeFilesystemOptions): CheckedOptions {
     ...deviceProblems(checked.devices),
     ...nodeSizeProblems(nodeSize),
     ...profiles,
+    ...featureProblems(checked),
     ...chunkProblems(checked),
     ...labelProblems(checked.label),
     ...timeProblems(checked.now),
@@ -194,6 +204,23 @@ function profileProblem(place: string, name: string, fallback: string, deviceCou
   return [{ place, reason: `${name} needs ${devicesMin} devices, there ${have}`, nearest: fallback }];
 }
 
+/** What Linux refuses to mount, or cannot. */
+function featureProblems({ mixed, blockGroupTree, freeSpaceTree, ...options }: CheckedOptions): OptionProblem[] {
+  const problems: OptionProblem[] = [];
+  if (mixed && options.nodeSize !== SECTOR_SIZE) {
+    const reason = `${options.nodeSize} is not the sector size, which mixed block groups need`;
+    problems.push({ place: 'nodeSize', reason, nearest: `${SECTOR_SIZE}` });
+  }
+  if (mixed && options.dataProfile !== options.metadataProfile) {
+    const reason = `'${options.dataProfile}' is not the profile of metadata, which mixed block groups need`;
+    problems.push({ place: 'dataProfile', reason, nearest: options.metadataProfile });
+  }
+  if (blockGroupTree && !freeSpaceTree) {
+    problems.push({ place: 'blockGroupTree', reason: 'it needs the free space tree', nearest: 'freeSpaceTree' });
+  }
+  return problems;
+}
+
 function chunkProblems(options: CheckedOptions): OptionProblem[] {
   const { devices, systemBytes, metadataBytes, dataBytes, metadataProfile, dataProfile } = options;
   const nodeSize = isNodeSize(options.nodeSize) ? options.nodeSize : NODE_SIZE_MIN;
@@ -245,7 +272,8 @@ function cutToBytes(text: string, most: number): string {
 }
 
 function timeProblems(now: VirtualNanoseconds): OptionProblem[] {
-  if (Number.isSafeInteger(now) && now >= 0) return [];
+  // The time of a host has more digits than a double keeps.
+  if (Number.isInteger(now) && now >= 0 && now < 2 ** 63) return [];
   return [{ place: 'now', reason: `${now} is no count of nanoseconds`, nearest: '0' }];
 }
 

@@ -48,6 +48,7 @@ export function planLeaves(options: CheckedOptions, chunks: PlacedChunks): Plann
     TREE_ID.CSUM_TREE,
     TREE_ID.UUID_TREE,
     ...(options.freeSpaceTree ? [TREE_ID.FREE_SPACE_TREE] : []),
+    ...(options.blockGroupTree ? [TREE_ID.BLOCK_GROUP_TREE] : []),
     TREE_ID.DATA_RELOC_TREE,
   ];
   const inMetadata = trees.map((tree, index) => {
@@ -70,6 +71,8 @@ export function itemsOf(plan: Plan, tree: TreeId): LeafItem[] {
       return rootTreeItems(plan);
     case TREE_ID.EXTENT_TREE:
       return extentTreeItems(plan);
+    case TREE_ID.BLOCK_GROUP_TREE:
+      return blockGroupItems(plan);
     case TREE_ID.CHUNK_TREE:
       return chunkTreeItems(plan);
     case TREE_ID.DEV_TREE:
@@ -197,7 +200,11 @@ function extentTreeItems(plan: Plan): LeafItem[] {
       inlineRefs: [{ type: KEY_TYPE.TREE_BLOCK_REF, root: tree }],
     }),
   }));
-  const groups = plan.chunks.map((chunk) => ({
+  return plan.options.blockGroupTree ? blocks : [...blocks, ...blockGroupItems(plan)];
+}
+
+function blockGroupItems(plan: Plan): LeafItem[] {
+  return plan.chunks.map((chunk) => ({
     key: key(chunk.logical, KEY_TYPE.BLOCK_GROUP_ITEM, chunk.length),
     data: BLOCK_GROUP_ITEM.encode({
       used: usedBytes(plan, chunk),
@@ -205,7 +212,6 @@ function extentTreeItems(plan: Plan): LeafItem[] {
       flags: chunk.flags,
     }),
   }));
-  return [...blocks, ...groups];
 }
 
 function chunkTreeItems(plan: Plan): LeafItem[] {

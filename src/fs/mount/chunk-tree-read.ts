@@ -109,6 +109,7 @@ function problemsOf(fs: FsInfo, logical: LogicalAddress, chunk: ChunkItem): stri
   else if ((chunk.type & BLOCK_GROUP_FLAG.RAID0) !== 0 && chunk.length % (STRIPE_LENGTH * chunk.stripes.length) !== 0)
     problems.push(`length ${chunk.length}, expect whole rows of ${chunk.stripes.length} stripes`);
   if (chunk.stripes.some(({ offset }) => offset < 0)) problems.push('a stripe before the start of its device');
+  if (chunk.stripes.some(({ offset }) => offset % SECTOR_SIZE !== 0)) problems.push('a stripe at an unaligned offset');
   const overlap = fs.volume
     .chunks()
     .find((other) => other.logical < logical + chunk.length && logical < other.logical + other.length);

@@ -23,6 +23,8 @@ const SUPPORTED_INCOMPAT = new Set([
   'MIXED_BACKREF',
   'DEFAULT_SUBVOL',
   'MIXED_GROUPS',
+  'COMPRESS_LZO',
+  'COMPRESS_ZSTD',
   'BIG_METADATA',
   'EXTENDED_IREF',
   'SKINNY_METADATA',
@@ -154,7 +156,8 @@ function problemsOf(
   if (unsupportedRo !== '') problemsOfWriting.push(`unsupported compat_ro features: ${unsupportedRo}`);
   if (superblock.logRoot !== 0) problemsOfWriting.push('a log tree to replay, which is not supported yet');
   if (hasHighFlag(bytes, SEEDING_BIT)) problemsOfWriting.push('a seed device');
-  if (hasHighFlag(bytes, METADUMP_BIT) || hasHighFlag(bytes, METADUMP_V2_BIT)) problems.push('an image of metadata only');
+  if (hasHighFlag(bytes, METADUMP_BIT) || hasHighFlag(bytes, METADUMP_V2_BIT))
+    problems.push('an image of metadata only');
   if (hasHighFlag(bytes, CHANGING_FSID_BIT)) problems.push('a change of its fsid under way');
   return { problems, problemsOfWriting };
 }

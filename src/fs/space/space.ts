@@ -12,8 +12,8 @@ import { SpaceInfo } from './space-info.ts';
 
 /** The share of metadata space that only the commit and deletions may touch: total / this. */
 const GLOBAL_RESERVE_DIVISOR = 8;
-/** Enough for a commit that changes every tree at several levels, in tree blocks. */
-const GLOBAL_RESERVE_BLOCKS_MIN = 24;
+/** Enough for a deletion, and a commit that changes every tree at several levels, in tree blocks. */
+const GLOBAL_RESERVE_BLOCKS_MIN = 40;
 /** What must stay free for the chunk tree when a system group is set read-only, in tree blocks. */
 const SYSTEM_RESERVE_BLOCKS = 8;
 
@@ -307,7 +307,7 @@ export class Space {
    */
   promiseMetadata(bytes: ByteCount, commitBytes: ByteCount, mayUseReserve: boolean): boolean {
     const info = this.infoFor(BLOCK_GROUP_FLAG.METADATA);
-    const kept = mayUseReserve ? this.globalReserve() / 2 : this.globalReserve();
+    const kept = mayUseReserve ? this.globalReserve() / 4 : this.globalReserve();
     const margin = info.free - info.promisedMetadata - commitBytes - bytes - kept;
     this.world.touch(SPACE, margin < COMMUTING_BLOCKS_MIN * this.nodeSize ? 'write' : 'update');
     if (margin < 0) return false;
@@ -340,12 +340,18 @@ export class Space {
     info.promisedData -= bytes;
   }
 
+  /** Data that was promised space or given it, and has no extent item yet. */
+  unplacedDataBytes(): ByteCount {
+    const { promisedData, reserved } = this.infoFor(BLOCK_GROUP_FLAG.DATA);
+    return promisedData + reserved;
+  }
+
   usedMetadataBytes(): ByteCount {
     return this.infoFor(BLOCK_GROUP_FLAG.METADATA).used;
   }
 
   /** What commits and deletions may need, and nobody else gets. */
-  private globalReserve(): ByteCount {
+  globalReserve(): ByteCount {
     const { total } = this.infoFor(BLOCK_GROUP_FLAG.METADATA);
     const share = Math.max(total / GLOBAL_RESERVE_DIVISOR, GLOBAL_RESERVE_BLOCKS_MIN * this.nodeSize);
     return Math.min(share, total / 2);

@@ -22,7 +22,7 @@ export interface TransferOptions {
 
 export function* truncate(fs: MountedFilesystem, target: FileTarget, size: number): Task<void> {
   throwIfReadOnly(fs.info);
-  const inode = yield* holdToWrite(fs, target);
+  const inode = yield* holdToWrite(fs, target, { isTruncate: true });
   try {
     checkRegular(inode, 'truncate');
     yield* truncateFile(fs.files, inode, size, { isOpen: typeof target === 'number' });
@@ -47,7 +47,7 @@ export function* write(
   checkOffset(offset ?? 0, 'write');
   const file = openFileOf(fs, target);
   const at = (options.append ?? file?.append ?? false) ? null : offset;
-  const inode = yield* holdToWrite(fs, target);
+  const inode = yield* holdToWrite(fs, target, { isAppend: at === null });
   let written: number;
   try {
     checkRegular(inode, 'write');
@@ -73,6 +73,7 @@ export function* read(
   checkOffset(offset, 'read');
   checkOffset(length, 'read');
   const file = openFileOf(fs, target);
+  if (file?.isReadable === false) throw new FsError('EBADF', `handle ${target} is not open to read`);
   const inode = yield* hold(fs, target);
   let bytes: Uint8Array;
   try {

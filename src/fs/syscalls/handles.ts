@@ -10,7 +10,6 @@ import { type DirectoryEntry, readEntries, startPosition } from '../file/read-di
 import { makeTemporaryFile } from '../file/temporary-file.ts';
 import { truncateFile } from '../file/truncate.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
-import { INODE_FLAG } from '../format/inode.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { type CreateOptions, newFileOf } from './names.ts';
 import { checkOffset, type Handle, type Path } from './target.ts';
@@ -101,9 +100,10 @@ function checkOpenable(inode: Inode, options: OpenOptions, isWritable: boolean):
   const changes = isWritable || truncate;
   if (changes && inode.isDirectory) throw new FsError('EISDIR', `${where} is a directory`);
   if (changes) checkMayWrite(inode);
-  const isAppendOnly = (inode.flags & INODE_FLAG.APPEND) !== 0;
-  if (isAppendOnly && (truncate || (isWritable && !append))) throw new FsError('EPERM', `${where} is append-only`);
-  if (inode.isRegular || inode.isDirectory || inode.isFifo) return;
+  if (inode.isAppendOnly && (truncate || (isWritable && !append))) throw new FsError('EPERM', `${where} is append-only`);
+  if (inode.isRegular || inode.isDirectory) return;
+  // With nobody to read it, a fifo is opened at once by those alone who may read it themselves.
+  if (inode.isFifo && (options.read === true || !isWritable || options.write !== true)) return;
   throw new FsError('ENXIO', `${where}: nothing answers for this socket or device`);
 }
 

@@ -22,6 +22,8 @@ import { type FileTarget, type FollowOption, hold, type Path } from './target.ts
 export interface CreateOptions extends ModeOption {
   /** Data of the new file is overwritten in place and has no checksums (`chattr +C`). */
   readonly nodatacow?: boolean;
+  /** Data of the new file is compressed (the property `btrfs.compression`), unless it is `nodatacow`. */
+  readonly compress?: 'zlib' | 'zstd';
 }
 
 export interface ModeOption {
@@ -42,8 +44,9 @@ export function* create(fs: MountedFilesystem, path: Path, options: CreateOption
   fs.files.inodes.put(inode);
 }
 
-export function newFileOf({ mode = 0o644, nodatacow = false }: CreateOptions): NewNode {
-  return { mode: MODE_TYPE.REGULAR | (mode & 0o7777), flags: nodatacow ? NODATACOW_FLAGS : 0 };
+export function newFileOf({ mode = 0o644, nodatacow = false, compress }: CreateOptions): NewNode {
+  const node = { mode: MODE_TYPE.REGULAR | (mode & 0o7777), flags: nodatacow ? NODATACOW_FLAGS : 0 };
+  return compress === undefined ? node : { ...node, compression: encodeName(compress) };
 }
 
 /** Makes a symbolic link at `path`. Throws also ENOENT for an empty target, ENAMETOOLONG. */

@@ -24,17 +24,30 @@ export function* hold(fs: MountedFilesystem, target: FileTarget, follow = true):
   return fs.files.inodes.hold(fs.openFile(target).inode);
 }
 
+/** What a write is, for handles and inodes that allow only some. */
+export interface WriteKind {
+  /** Nothing that is there changes: an append-only file takes it. */
+  readonly isAppend?: boolean;
+  readonly isTruncate?: boolean;
+}
+
 /**
  * To change data: from here to the end of the hold, nobody makes the file system read-only by a remount. Throws EROFS,
- * EPERM, EBADF for a handle that was not opened to write.
+ * EPERM, EBADF for a handle that was not opened to write (EINVAL to truncate).
  */
-export function* holdToWrite(fs: MountedFilesystem, target: FileTarget): Task<Inode> {
-  if (typeof target === 'number' && !fs.openFile(target).isWritable) {
-    throw new FsError('EBADF', `handle ${target} is not open to write`);
+export function* holdToWrite(fs: MountedFilesystem, target: FileTarget, kind: WriteKind = {}): Task<Inode> {
+  const { isAppend = false, isTruncate = false } = kind;
+  const isHandle = typeof target === 'number';
+  if (isHandle && !fs.openFile(target).isWritable) {
+    throw new FsError(isTruncate ? 'EINVAL' : 'EBADF', `handle ${target} is not open to write`);
   }
   const inode = yield* holdToChange(fs, target);
   try {
-    if (typeof target !== 'number' && inode.isRegular) checkMayWrite(inode);
+    if (!inode.isRegular) return inode;
+    if (!isHandle) checkMayWrite(inode);
+    if (inode.isAppendOnly && (isTruncate || (!isHandle && !isAppend))) {
+      throw new FsError('EPERM', `inode ${inode.number} is append-only`);
+    }
     return inode;
   } catch (error) {
     fs.files.inodes.put(inode);

@@ -1,4 +1,4 @@
-import type { ByteCount, LogicalAddress } from '../../base/units.ts';
+import { type ByteCount, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import {
@@ -191,12 +191,24 @@ export function* loadFreeSpace(cursor: Cursor, group: BlockGroup): Task<void> {
   if (!cursor.found) throw new FsError('EUCLEAN', `free space tree: block group ${group.start} has no info item`);
   group.usesBitmaps = (FREE_SPACE_INFO.decode(cursor.data).flags & FREE_SPACE_FLAG.USING_BITMAPS) !== 0;
   const end = group.start + group.length;
+  let lastEnd = group.start;
   while ((yield* cursor.next()) && cursor.objectid < end && cursor.type !== INFO) {
-    if (cursor.type === EXTENT) group.free.add(cursor.objectid, cursor.offset);
+    if (cursor.type === EXTENT) lastEnd = addFree(group, cursor.objectid, cursor.offset, lastEnd);
     else if (cursor.type === BITMAP) {
       for (const range of decodeFreeSpaceBitmap(cursor.objectid, cursor.offset, cursor.data)) {
-        group.free.add(range.start, range.length);
+        lastEnd = addFree(group, range.start, range.length, lastEnd);
       }
     }
   }
+}
+
+/** @returns where the range ends. Throws EUCLEAN for one that is not free space of this group behind the one before. */
+function addFree(group: BlockGroup, start: number, length: number, lastEnd: number): number {
+  const end = start + length;
+  const isAligned = start % SECTOR_SIZE === 0 && length % SECTOR_SIZE === 0;
+  if (!isAligned || length <= 0 || start < lastEnd || end > group.start + group.length) {
+    throw new FsError('EUCLEAN', `free space tree: [${start}, ${end}) in block group ${group.start} cannot be`);
+  }
+  group.free.add(start, length);
+  return end;
 }

@@ -119,6 +119,9 @@ export class FsInfo implements TreeHost {
   /** Devices whose sizes changed in the running transaction, in the order of the changes. */
   readonly updatedDevices: Device[] = [];
 
+  /** By how much the trees may grow for data that was accepted and has no items yet; the layer of files knows. */
+  pendingItemBytes: () => ByteCount = () => 0;
+
   readonly volumeChangeMutex: Mutex;
   readonly replaceFinishMutex: Mutex;
   readonly cleanerMutex: Mutex;

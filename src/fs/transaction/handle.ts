@@ -13,17 +13,9 @@ import { commitTransaction } from './commit.ts';
 import type { TreeBlockReferrer } from './delayed-references.ts';
 import type { FsInfo } from './fs-info.ts';
 import { knowsSharing, learnSharing, leaveBlock } from './shared-blocks.ts';
+import { promiseMetadata } from './metadata-promise.ts';
 import { DELAYED_REFERENCES, READ_ONLY, TRANSACTION } from './shared-state.ts';
 import { Transaction } from './transaction.ts';
-
-/** Levels that a single item change may copy or split, twice each. */
-const BLOCKS_PER_LEVEL = 2;
-/** Tree blocks that the commit needs at most for one extent with pending reference changes. */
-const BLOCKS_PER_DELAYED_HEAD = 3;
-/** By which the trees may grow for it, in leaves that are half full: extent item, free space on both sides. */
-const BYTES_PER_DELAYED_HEAD = 256;
-/** The same for each further referrer of an extent, whose reference may be an item of its own. */
-const BYTES_PER_REFERRER = 128;
 
 /** A task's part in the running transaction: while it is open, the transaction cannot be committed. */
 export class TransactionHandle implements TreeChange {
@@ -188,39 +180,16 @@ const JOINING: StartOptions = { joins: true };
 /** Null when the transaction takes nobody in now, or there is no metadata space to promise. */
 function tryStart(fs: FsInfo, options: StartOptions): TransactionHandle | null {
   if (!isOpenTo(fs, options)) return null;
-  const promised = promiseFor(fs, options);
-  if (!fs.space.promiseMetadata(promised, commitNeed(fs), options.releasesSpace === true)) return null;
+  const { items = 1, releasesSpace = false, joins = false } = options;
+  const promised = promiseMetadata(fs, { items, releasesSpace, joins });
+  if (promised === null) return null;
   return enterTransaction(fs, options.joins !== true, promised);
-}
-
-/** Whether a handle for so many items would be let in now, as far as metadata space goes. */
-export function hasMetadataRoom(fs: FsInfo, items: number): boolean {
-  const promised = promiseFor(fs, { items });
-  if (!fs.space.promiseMetadata(promised, commitNeed(fs), false)) return false;
-  fs.space.returnPromise(promised);
-  return true;
 }
 
 function isOpenTo(fs: FsInfo, options: StartOptions): boolean {
   const running = fs.runningTransaction;
   if (running === null || running.state === 'running') return true;
   return running.state === 'commit-start' && options.joins === true;
-}
-
-function promiseFor(fs: FsInfo, options: StartOptions): ByteCount {
-  const levels = fs.trees.fs.root.level + 2;
-  return (options.items ?? 1) * levels * BLOCKS_PER_LEVEL * fs.nodeSize;
-}
-
-/** What the commit may take for what is pending: no more than a copy of all metadata there is, and what is added to it. */
-function commitNeed(fs: FsInfo): ByteCount {
-  const delayed = fs.runningTransaction?.delayedReferences;
-  if (delayed === undefined) return 0;
-  const { size: heads, furtherReferrers } = delayed;
-  if (heads <= 8 && furtherReferrers <= 8) return 0;
-  const copies = (heads + furtherReferrers) * BLOCKS_PER_DELAYED_HEAD * fs.nodeSize;
-  const growth = heads * BYTES_PER_DELAYED_HEAD + furtherReferrers * BYTES_PER_REFERRER;
-  return Math.min(copies, fs.space.usedMetadataBytes()) + growth;
 }
 
 /** Enters without asking: for the commit itself. */

@@ -119,6 +119,11 @@ export class Cursor {
     return this.slots[0]!;
   }
 
+  /** Where the blocks from the leaf up to the root lie. */
+  pathAddresses(): LogicalAddress[] {
+    return this.blocks.map((block) => block.address);
+  }
+
   /** Goes to the first item that is not before the key. */
   seek(objectid: number, type: number, offset: number): Task<void> {
     this.wanted.set(objectid, type, offset);

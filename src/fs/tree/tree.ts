@@ -42,7 +42,8 @@ export class Tree {
     this.commitRoot = root;
     this.rootItem = rootItem;
     this.lastSnapshot = rootItem.length > 0 && isSubvolume(id) ? rootItemLastSnapshot(viewOf(rootItem), 0) : 0;
-    this.isReadOnly = isSubvolume(id) && rootItem.length > 0 && (rootItemFlags(viewOf(rootItem), 0) & ROOT_FLAG.READONLY) !== 0;
+    this.isReadOnly =
+      isSubvolume(id) && rootItem.length > 0 && (rootItemFlags(viewOf(rootItem), 0) & ROOT_FLAG.READONLY) !== 0;
     this.bytesUsed = rootItem.length > 0 ? rootItemBytesUsed(viewOf(rootItem), 0) : 0;
   }
 }

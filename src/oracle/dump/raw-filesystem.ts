@@ -5,7 +5,8 @@ import { ExtentLedger } from '../structure/extent-ledger.ts';
 import { FaultCollector } from '../structure/fault-report.ts';
 import { findMembers, presumedMembers, readSuperblocks } from '../structure/members.ts';
 import { checkSuperblock, readSuperblockCopy, type Superblock } from '../structure/superblock.ts';
-import { chunkTreeOf, TreeWalker } from '../structure/tree-walk.ts';
+import { TreeWalker } from '../structure/tree-walk.ts';
+import { chunkTreeOf } from '../structure/trees-to-walk.ts';
 
 const MIRRORS = [1, 2] as const;
 

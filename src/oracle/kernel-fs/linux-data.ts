@@ -21,6 +21,7 @@ const FS_IOC_SETFLAGS = 0x40086602;
 const FIEMAP_FLAG_SYNC = 1;
 const FIEMAP_EXTENTS = 512;
 const SEEK_SET = 0;
+const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const PROT_READ = 1;
@@ -51,8 +52,9 @@ export class LinuxData extends LinuxFiles {
     });
   }
 
+  /** Not in a directory, where it would be the place of the next listing. */
   private seekToEnd(file: number): void {
-    this.libc.call('lseek', file, 0, 2);
+    if (this.isRegular(file)) this.libc.call('lseek', file, 0, SEEK_END);
   }
 
   read(target: LinuxTarget, offset: number, length: number): Uint8Array {
@@ -155,13 +157,7 @@ export class LinuxData extends LinuxFiles {
     );
   }
 
-  dedupe(
-    source: LinuxTarget,
-    from: number,
-    length: number,
-    target: LinuxTarget,
-    to: number,
-  ): number | 'differs' {
+  dedupe(source: LinuxTarget, from: number, length: number, target: LinuxTarget, to: number): number | 'differs' {
     return this.withFile(source, OPEN.readOnly, (sourceFile) =>
       this.withFile(target, OPEN.readWrite, (file) => {
         const request = encodeDedupeRange(from, length, file, to);

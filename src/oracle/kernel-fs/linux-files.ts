@@ -37,6 +37,8 @@ export type LinuxTarget = Uint8Array | number;
 
 /** Neither file nor directory: what reading and writing do there is no matter of the file system. */
 export const SPECIAL_FILE = 'special file';
+/** What the open of a socket, a fifo without reader, or a device on this mount gives. */
+const SPECIAL_REFUSALS: ReadonlySet<string> = new Set(['ENXIO', 'EACCES', 'ENODEV']);
 
 /** The names and attributes of a mounted image, as Linux sees them. All calls throw LinuxError. */
 export class LinuxFiles {
@@ -54,7 +56,26 @@ export class LinuxFiles {
   }
 
   open(path: Uint8Array, flags: number, mode = 0): number {
-    return this.call('openat', AT_FDCWD, cString(path), flags | OPEN.closeOnExec | OPEN.nonBlocking, mode);
+    const bits = flags | OPEN.closeOnExec | OPEN.nonBlocking;
+    try {
+      return this.call('openat', AT_FDCWD, cString(path), bits, mode);
+    } catch (error) {
+      if (!(error instanceof LinuxError) || !SPECIAL_REFUSALS.has(error.code)) throw error;
+      throw this.isSpecial(path) ? new LinuxError(SPECIAL_FILE, error.message) : error;
+    }
+  }
+
+  protected isRegular(file: number): boolean {
+    return (this.statusOf(file).mode & S_IFMT) === S_IFREG;
+  }
+
+  private isSpecial(path: Uint8Array): boolean {
+    try {
+      return !isPlain(this.statusOf(path).mode);
+    } catch (error) {
+      if (error instanceof LinuxError) return false;
+      throw error;
+    }
   }
 
   close(file: number): void {
@@ -66,8 +87,7 @@ export class LinuxFiles {
     if (typeof target === 'number') return body(target);
     const file = this.open(target, flags);
     try {
-      const type = this.statusOf(file).mode & S_IFMT;
-      if (type !== S_IFREG && type !== S_IFDIR) throw new LinuxError(SPECIAL_FILE, 'open');
+      if (!isPlain(this.statusOf(file).mode)) throw new LinuxError(SPECIAL_FILE, 'open');
       return body(file);
     } finally {
       this.close(file);
@@ -111,8 +131,7 @@ export class LinuxFiles {
   statusOf(target: LinuxTarget, follow = true): LinuxStatus {
     const bytes = new Uint8Array(STATX_BYTES);
     if (typeof target === 'number') this.libc.call('statx', target, cString(''), AT_EMPTY_PATH, STATX_ALL, bytes);
-    else
-      this.call('statx', AT_FDCWD, cString(target), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_ALL, bytes);
+    else this.call('statx', AT_FDCWD, cString(target), follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_ALL, bytes);
     return decodeStatx(bytes);
   }
 
@@ -164,6 +183,10 @@ export class LinuxFiles {
     if (typeof target === 'number') this.libc.call('fremovexattr', target, cString(name));
     else this.call(follow ? 'removexattr' : 'lremovexattr', cString(target), cString(name));
   }
+}
+
+function isPlain(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === S_IFDIR;
 }
 
 /** As glibc's makedev. */

@@ -10,6 +10,8 @@ const MS_NOSUID = 2;
 const MS_REC_PRIVATE = 0x4000 | 0x40000;
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
+/** What a loop device has by default; xfs refuses larger ones than it was made for. */
+const BLOCK_BYTES = 512;
 const LO_FLAGS_AUTOCLEAR = 4;
 /** struct loop_config: fd and block size, then struct loop_info64, whose flags are at 52, then eight reserved words. */
 const LOOP_CONFIG_BYTES = 8 + 232 + 64;
@@ -171,7 +173,7 @@ function attach(libc: Libc, image: string): { device: string; descriptor: number
       const config = new Uint8Array(LOOP_CONFIG_BYTES);
       const view = new DataView(config.buffer);
       view.setUint32(0, backing, true);
-      view.setUint32(4, 4096, true);
+      view.setUint32(4, BLOCK_BYTES, true);
       view.setUint32(LOOP_FLAGS_AT, LO_FLAGS_AUTOCLEAR, true);
       try {
         libc.call('ioctl', descriptor, LOOP_CONFIGURE, config);
@@ -190,4 +192,3 @@ function attach(libc: Libc, image: string): { device: string; descriptor: number
 export function removeScratchFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
-

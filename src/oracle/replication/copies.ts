@@ -3,7 +3,7 @@ import { crc32c } from '../../base/crc32c.ts';
 import type { DiskImage } from '../../record/image.ts';
 import { SECTOR } from '../structure/layout.ts';
 import { type LiveSpace, liveSpaceOf } from '../structure/live-space.ts';
-import { isSealedBlock } from '../structure/tree-walk.ts';
+import { isSealedBlock } from '../structure/tree-block.ts';
 
 /** What a copy of something live should have been. */
 export type CopyKind = 'tree-block' | 'data' | 'data-without-checksum';

@@ -1,11 +1,12 @@
 import type { DiskImage } from '../../record/image.ts';
 import { checkBackupTrees } from './backup-roots.ts';
+import { BlockGroupList, BlockGroupTreeVisitor } from './block-group-list.ts';
 import { type Chunk, ChunkMap } from './chunk-map.ts';
 import { ChunkTreeVisitor, compareSystemChunks, readSystemChunks } from './chunk-tree.ts';
 import { CsumTreeVisitor } from './csum-tree.ts';
 import { checkVolume, DeviceTreeVisitor } from './device-tree.ts';
 import { ExtentLedger } from './extent-ledger.ts';
-import { BlockGroupList, BlockGroupTreeVisitor, checkSpace, ExtentTreeVisitor } from './extent-tree.ts';
+import { ExtentTreeVisitor } from './extent-tree.ts';
 import { FaultCollector, type StructureReport } from './fault-report.ts';
 import { FileExtentChecker } from './file-extents.ts';
 import { FileTreeVisitor } from './file-tree.ts';
@@ -25,16 +26,11 @@ import type { SubvolumeEntry } from './name-links.ts';
 import { checkReplace } from './replace-item.ts';
 import { checkRootReferences } from './root-references.ts';
 import { type RootItem, RootTreeVisitor } from './root-tree.ts';
+import { checkSpace } from './space-accounts.ts';
 import { checkSuperblock, type Superblock } from './superblock.ts';
-import {
-  chunkTreeOf,
-  type ItemVisitor,
-  rootTreeOf,
-  systemTree,
-  type TreeBlock,
-  TreeWalker,
-  type WalkedTree,
-} from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
+import { TreeWalker, type WalkedTree } from './tree-walk.ts';
+import { chunkTreeOf, rootTreeOf, systemTree } from './trees-to-walk.ts';
 import { UuidTreeVisitor } from './uuid-tree.ts';
 
 export interface CheckOptions {

@@ -20,7 +20,7 @@ import {
 } from './layout.ts';
 import { isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 /** A DEV_ITEM of the chunk tree. */
 export interface DeviceItem {

@@ -4,7 +4,7 @@ import type { ExtentLedger } from './extent-ledger.ts';
 import type { FaultCollector } from './fault-report.ts';
 import { SECTOR, showKey, TREE, TYPE } from './layout.ts';
 import { hex } from './superblock.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 const CSUM_BYTES = 4;
 

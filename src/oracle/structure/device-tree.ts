@@ -23,7 +23,7 @@ import {
 import { isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { type ReplaceItem, readReplaceItem } from './replace-item.ts';
 import type { Superblock } from './superblock.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 /** A DEV_EXTENT: which chunk a stretch of a device belongs to. */
 export interface DeviceExtent {

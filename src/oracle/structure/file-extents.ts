@@ -16,7 +16,7 @@ import {
   TYPE,
 } from './layout.ts';
 import type { Superblock } from './superblock.ts';
-import type { TreeBlock } from './tree-walk.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 /** What the file extents of one inode add up to. */
 export class FileExtentTally {

@@ -1,17 +1,17 @@
 import { readU64 } from '../../base/bytes.ts';
 import { rawCrc32c } from '../../base/crc32c.ts';
+import { directoriesInCycles } from './directory-paths.ts';
 import { type FaultCollector, showName } from './fault-report.ts';
 import { type CsumRule, type FileExtentChecker, FileExtentTally } from './file-extents.ts';
 import { checkInodeItem } from './inode-item.ts';
+import { type InodeReference, readExtendedReferences, readInodeReferences } from './inode-references.ts';
 import {
   DIR_ITEM_SIZE,
   DIRECTORY_ENTRY_TYPE,
   entryTypeOf,
   FIRST_FREE_OBJECTID,
-  INODE_EXTREF_SIZE,
   INODE_ITEM_SIZE,
   INODE_NODATASUM,
-  INODE_REF_SIZE,
   NAME_MAX,
   SECTOR,
   showKey,
@@ -21,7 +21,7 @@ import {
 import { NameLinks } from './name-links.ts';
 import { byteString } from './raw-fields.ts';
 import type { Superblock } from './superblock.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 import { checkXattr } from './xattr-items.ts';
 
 const MODE_DIRECTORY = 4;
@@ -77,10 +77,14 @@ export class FileTreeVisitor implements ItemVisitor {
         this.#inodeItem(block, slot, objectid, offset, at, size);
         break;
       case TYPE.INODE_REF:
-        this.#inodeReferences(block, slot, objectid, offset, at, size);
+        for (const name of readInodeReferences(block, slot, offset, at, size, this.#faults)) {
+          this.#reference(block, slot, objectid, name);
+        }
         break;
       case TYPE.INODE_EXTREF:
-        this.#extendedReferences(block, slot, objectid, offset, at, size);
+        for (const name of readExtendedReferences(this.#sup, block, slot, offset, at, size, this.#faults)) {
+          this.#reference(block, slot, objectid, name);
+        }
         break;
       case TYPE.XATTR_ITEM:
       case TYPE.DIR_ITEM:
@@ -127,7 +131,9 @@ export class FileTreeVisitor implements ItemVisitor {
       const what = 'an orphan item for an inode that is linked or does not exist';
       this.#faults.warn('inode', { tree: this.#tree, inode }, 'orphan-item-wrong', what);
     }
-    this.#checkDirectoryPaths();
+    for (const inode of directoriesInCycles(this.#parents)) {
+      this.#inodeError(inode, 'directory-cycle', 'the directory is above itself, not below the top');
+    }
   }
 
   #startInode(block: TreeBlock, slot: number, objectid: number, type: number): void {
@@ -168,59 +174,8 @@ export class FileTreeVisitor implements ItemVisitor {
     if (block.first) checkInodeItem(block, slot, objectid, offset, at, faults);
   }
 
-  #inodeReferences(block: TreeBlock, slot: number, inode: number, parent: number, at: number, size: number): void {
-    const end = at + size;
-    if (size === 0) this.#faults.item(block, slot, 'inode-ref-size', 'an inode reference without a name', 0);
-    for (let cursor = at; cursor < end; ) {
-      const length = cursor + INODE_REF_SIZE <= end ? block.view.getUint16(cursor + 8, true) : 0;
-      const next = cursor + INODE_REF_SIZE + length;
-      if (length === 0 || length > NAME_MAX || next > end) {
-        const what = 'length of a name does not fit the item';
-        this.#faults.item(block, slot, 'inode-ref-size', what, length, `1 to ${NAME_MAX}, within ${size} bytes`);
-        return;
-      }
-      const index = readU64(block.view, cursor);
-      this.#reference(block, slot, inode, parent, index, cursor + INODE_REF_SIZE, length);
-      cursor = next;
-    }
-  }
-
-  #extendedReferences(block: TreeBlock, slot: number, inode: number, hash: number, at: number, size: number): void {
-    const end = at + size;
-    if (!this.#sup.has('EXTENDED_IREF')) {
-      this.#faults.item(block, slot, 'inode-extref-feature', 'an INODE_EXTREF without the feature EXTENDED_IREF');
-    }
-    if (size === 0) this.#faults.item(block, slot, 'inode-ref-size', 'an inode reference without a name', 0);
-    for (let cursor = at; cursor < end; ) {
-      const length = cursor + INODE_EXTREF_SIZE <= end ? block.view.getUint16(cursor + 16, true) : 0;
-      const next = cursor + INODE_EXTREF_SIZE + length;
-      if (length === 0 || length > NAME_MAX || next > end) {
-        const what = 'length of a name does not fit the item';
-        this.#faults.item(block, slot, 'inode-ref-size', what, length, `1 to ${NAME_MAX}, within ${size} bytes`);
-        return;
-      }
-      const parent = readU64(block.view, cursor);
-      const name = block.bytes.subarray(cursor + INODE_EXTREF_SIZE, next);
-      const expect = rawCrc32c(block.view.getUint32(cursor, true), name);
-      if (hash !== expect) {
-        this.#faults.item(block, slot, 'name-hash', 'key is not the hash of parent and name', hash, expect);
-      }
-      this.#reference(block, slot, inode, parent, readU64(block.view, cursor + 8), cursor + INODE_EXTREF_SIZE, length);
-      cursor = next;
-    }
-  }
-
-  #reference(
-    block: TreeBlock,
-    slot: number,
-    inode: number,
-    parent: number,
-    index: number,
-    nameAt: number,
-    length: number,
-  ): void {
+  #reference(block: TreeBlock, slot: number, inode: number, { parent, index, name }: InodeReference): void {
     this.#references++;
-    const name = byteString(block.bytes, nameAt, length);
     if (inode === FIRST_FREE_OBJECTID) {
       if (parent !== inode || name !== '..') {
         const what = 'the top directory is named by something else than itself';
@@ -438,24 +393,6 @@ export class FileTreeVisitor implements ItemVisitor {
     if (!this.#sup.has('NO_HOLES') && tally.contiguousEnd < end && this.#nlink > 0) {
       const what = 'a hole without a file extent though the feature NO_HOLES is off';
       this.#error('file-extent-gap', what, tally.contiguousEnd, `≥ ${end}`);
-    }
-  }
-
-  /** Every directory hangs, by way of its parents, in the top directory. */
-  #checkDirectoryPaths(): void {
-    const seenFrom = new Map<number, number>([[FIRST_FREE_OBJECTID, 0]]);
-    for (const start of this.#parents.keys()) {
-      let inode = start;
-      while (!seenFrom.has(inode)) {
-        seenFrom.set(inode, start);
-        const parent = this.#parents.get(inode);
-        // A parent that is no directory was reported with the name.
-        if (parent === undefined) break;
-        if (seenFrom.get(parent) === start) {
-          this.#inodeError(start, 'directory-cycle', 'the directory is above itself, not below the top');
-        }
-        inode = parent;
-      }
     }
   }
 

@@ -1,9 +1,9 @@
+import type { BlockGroup } from './block-group-list.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import type { ExtentLedger } from './extent-ledger.ts';
-import type { BlockGroup } from './extent-tree.ts';
 import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import { SECTOR, showKey, TYPE } from './layout.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 interface FreeSpaceInfo {
   readonly start: number;

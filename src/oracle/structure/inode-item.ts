@@ -12,7 +12,7 @@ import {
 } from './layout.ts';
 import { isZero } from './raw-fields.ts';
 import { hex } from './superblock.ts';
-import type { TreeBlock } from './tree-walk.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 const NANOSECONDS = 1_000_000_000;
 const TIMES = [

@@ -21,7 +21,9 @@ import {
 import { findMembers, missingDevices, presumedMembers, readSuperblocks } from './members.ts';
 import { isReplaceUnderWay, type ReplaceItem } from './replace-item.ts';
 import { checkSuperblock, type Superblock } from './superblock.ts';
-import { chunkTreeOf, type ItemVisitor, rootTreeOf, systemTree, type TreeBlock, TreeWalker } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
+import { TreeWalker } from './tree-walk.ts';
+import { chunkTreeOf, rootTreeOf, systemTree } from './trees-to-walk.ts';
 
 /** An allocated extent: of data, or one tree block. */
 export interface LiveExtent {

@@ -4,7 +4,8 @@ import { ExtentLedger } from './extent-ledger.ts';
 import type { FaultCollector } from './fault-report.ts';
 import { ROOT_ITEM_LEGACY_SIZE, SUPER, showKey, TREE, TYPE } from './layout.ts';
 import type { Superblock } from './superblock.ts';
-import { type ItemVisitor, type TreeBlock, TreeWalker } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
+import { TreeWalker } from './tree-walk.ts';
 
 const LOG_ITEM_TYPES: ReadonlySet<number> = new Set([
   TYPE.INODE_ITEM,

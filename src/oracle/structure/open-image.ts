@@ -26,7 +26,9 @@ import { Checksums } from './live-space.ts';
 import { findMembers, presumedMembers, readSuperblocks } from './members.ts';
 import { byteString } from './raw-fields.ts';
 import { checkSuperblock, type Superblock } from './superblock.ts';
-import { chunkTreeOf, type ItemVisitor, rootTreeOf, systemTree, type TreeBlock, TreeWalker } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
+import { TreeWalker } from './tree-walk.ts';
+import { chunkTreeOf, rootTreeOf, systemTree } from './trees-to-walk.ts';
 
 /** What a directory entry leads to and its inode says. */
 export interface ImageStat {

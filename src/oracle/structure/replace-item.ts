@@ -4,7 +4,7 @@ import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import { DEV_REPLACE, DEV_REPLACE_SIZE, REPLACE_STATE_NAMES, SUPER, showKey, TREE, TYPE } from './layout.ts';
 import { type Members, REPLACE_TARGET } from './members.ts';
 import type { SuperblockOptions } from './superblock.ts';
-import type { TreeBlock } from './tree-walk.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 /** The DEV_REPLACE item: how far the one device replace of a file system has come. */
 export interface ReplaceItem {

@@ -3,7 +3,7 @@ import type { FaultCollector } from './fault-report.ts';
 import { MODE_TYPE } from './layout.ts';
 import { isZero } from './raw-fields.ts';
 import type { RootItem } from './root-tree.ts';
-import type { TreeBlock } from './tree-walk.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 const NANOSECONDS = 1_000_000_000;
 /** Bit 48 of the flags: the deletion has begun. */

@@ -18,7 +18,7 @@ import {
 import { byteString, isZero } from './raw-fields.ts';
 import { checkRootFields } from './root-item-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 /** A ROOT_ITEM: where one tree begins. */
 export interface RootItem {

@@ -1,21 +1,19 @@
 import { readU64 } from '../../base/bytes.ts';
 import type { DiskImage } from '../../record/image.ts';
+import { type BlockGroup, BlockGroupList, BlockGroupTreeVisitor } from './block-group-list.ts';
 import { ChunkMap } from './chunk-map.ts';
 import { ChunkTreeVisitor, readSystemChunks } from './chunk-tree.ts';
 import { ExtentLedger } from './extent-ledger.ts';
-import {
-  type BlockGroup,
-  BlockGroupList,
-  BlockGroupTreeVisitor,
-  checkSpace,
-  ExtentTreeVisitor,
-} from './extent-tree.ts';
+import { ExtentTreeVisitor } from './extent-tree.ts';
 import { FaultCollector, type StructureFault } from './fault-report.ts';
 import { checkFreeSpace, FreeSpaceVisitor } from './free-space-tree.ts';
 import { ROOT_ITEM_LEGACY_SIZE, TREE, TYPE } from './layout.ts';
 import { findMembers, presumedMembers, readSuperblocks } from './members.ts';
+import { checkSpace } from './space-accounts.ts';
 import { checkSuperblock } from './superblock.ts';
-import { chunkTreeOf, type ItemVisitor, rootTreeOf, systemTree, TreeWalker } from './tree-walk.ts';
+import type { ItemVisitor } from './tree-block.ts';
+import { TreeWalker } from './tree-walk.ts';
+import { chunkTreeOf, rootTreeOf, systemTree } from './trees-to-walk.ts';
 
 /** What the committed trees say of space, at one moment. */
 export interface SpaceOnDisk {

@@ -1,91 +1,16 @@
-import { readU64, viewOf } from '../../base/bytes.ts';
+import { readU64 } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import type { Extent, ExtentLedger } from './extent-ledger.ts';
 import { type FaultCollector, showKeyAt } from './fault-report.ts';
-import {
-  HEADER,
-  HEADER_SIZE,
-  ITEM_SIZE,
-  KEY_POINTER_SIZE,
-  LEVEL_MAX,
-  SECTOR,
-  STRIPE_LENGTH,
-  SUPER,
-  TREE,
-  TYPE,
-} from './layout.ts';
+import { HEADER, HEADER_SIZE, ITEM_SIZE, KEY_POINTER_SIZE, LEVEL_MAX, SECTOR, STRIPE_LENGTH, TYPE } from './layout.ts';
 import { compareKeysAt, isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
+import { isBlock, sealIsRight, sealOf, TreeBlock } from './tree-block.ts';
+import type { TreeToWalk } from './trees-to-walk.ts';
 
 const HEADER_FLAG_WRITTEN = 1;
 const HEADER_FLAG_RELOC = 2;
-
-/** One tree block as the walk of one tree sees it. */
-export class TreeBlock {
-  /** The tree being walked, not the owner in the header: a snapshot's walk meets blocks of its source. */
-  readonly tree: number;
-  readonly logical: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly owner: number;
-  readonly generation: number;
-  readonly level: number;
-  readonly count: number;
-  /** No other tree's walk has read this block: its references are to be counted now. */
-  readonly first: boolean;
-  readonly fullBackref: boolean;
-  /** The transaction that wrote the block: nothing in it can be younger. */
-  readonly written: number;
-
-  constructor(
-    tree: number,
-    logical: number,
-    bytes: Uint8Array,
-    first: boolean,
-    fullBackref: boolean,
-    generation: number,
-  ) {
-    this.tree = tree;
-    this.logical = logical;
-    this.bytes = bytes;
-    this.view = viewOf(bytes);
-    this.owner = readU64(this.view, HEADER.owner);
-    this.generation = readU64(this.view, HEADER.generation);
-    this.count = this.view.getUint32(HEADER.nritems, true);
-    this.level = this.view.getUint8(HEADER.level);
-    this.first = first;
-    this.fullBackref = fullBackref;
-    // Where header and parent do not agree, that is what is wrong, not the items.
-    this.written = Math.max(this.generation, generation);
-  }
-}
-
-/** Receives every item of one tree, in key order, with its data inside the leaf. */
-export interface ItemVisitor {
-  item(block: TreeBlock, slot: number, objectid: number, type: number, offset: number, at: number, size: number): void;
-  /** Items are missing here because a block or an item could not be read: what comes next lacks its beginning. */
-  gap?(): void;
-}
-
-/** One tree to walk. */
-export interface TreeToWalk {
-  readonly id: number;
-  readonly root: number;
-  readonly level: number;
-  readonly generation: number;
-  readonly visitor: ItemVisitor;
-  /** Blocks may belong to other trees too: subvolumes and their snapshots. */
-  readonly shareable: boolean;
-  /** Blocks have extent items: all trees but a log. */
-  readonly counted: boolean;
-  /** Highest generation that a block may have. */
-  readonly generationMax: number;
-  /** Shared blocks must not be younger than this. */
-  readonly lastSnapshot: number;
-  /** Where the deletion of a dropped tree has come to; what lies before is gone. */
-  readonly drop?: { readonly view: DataView; readonly at: number; readonly level: number };
-}
 
 export interface WalkedTree {
   /** False when a block or an item could not be read: absences in this tree prove nothing. */
@@ -446,56 +371,4 @@ export class TreeWalker {
     const place = { tree: this.#tree.id, block: logical, level };
     this.#faults.error(level === 0 ? 'leaf' : 'node', place, fault, what, have, expect);
   }
-}
-
-function sealOf(bytes: Uint8Array): number {
-  return bytes[0]! + bytes[1]! * 0x100 + bytes[2]! * 0x10000 + bytes[3]! * 0x1000000;
-}
-
-function sealIsRight(bytes: Uint8Array): boolean {
-  return sealOf(bytes) === crc32c(bytes.subarray(32));
-}
-
-/** Whether this is the block at that address that was written in that transaction. */
-export function isBlock(bytes: Uint8Array, logical: number, generation: number): boolean {
-  const view = viewOf(bytes);
-  return readU64(view, HEADER.bytenr) === logical && readU64(view, HEADER.generation) === generation;
-}
-
-/** As it lies on disk: the checksum is that of the content. */
-export function isSealedBlock(bytes: Uint8Array, logical: number, generation: number): boolean {
-  return sealIsRight(bytes) && isBlock(bytes, logical, generation);
-}
-
-/** Fields that every tree of this superblock shares. */
-export function systemTree(
-  sup: Superblock,
-  id: number,
-  root: number,
-  level: number,
-  generation: number,
-  visitor: ItemVisitor,
-): TreeToWalk {
-  return {
-    id,
-    root,
-    level,
-    generation,
-    visitor,
-    shareable: false,
-    counted: true,
-    generationMax: sup.generation,
-    lastSnapshot: 0,
-  };
-}
-
-export function rootTreeOf(sup: Superblock, visitor: ItemVisitor): TreeToWalk {
-  const root = readU64(sup.view, SUPER.root);
-  return systemTree(sup, TREE.ROOT, root, sup.view.getUint8(SUPER.rootLevel), sup.generation, visitor);
-}
-
-export function chunkTreeOf(sup: Superblock, visitor: ItemVisitor): TreeToWalk {
-  const root = readU64(sup.view, SUPER.chunkRoot);
-  const generation = readU64(sup.view, SUPER.chunkRootGeneration);
-  return systemTree(sup, TREE.CHUNK, root, sup.view.getUint8(SUPER.chunkRootLevel), generation, visitor);
 }

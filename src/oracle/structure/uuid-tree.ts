@@ -3,7 +3,7 @@ import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import { HEADER_SIZE, ITEM_SIZE, showKey, TREE, TYPE } from './layout.ts';
 import { isZero } from './raw-fields.ts';
 import type { RootItem } from './root-tree.ts';
-import type { ItemVisitor, TreeBlock } from './tree-walk.ts';
+import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
 /** uuid → subvolumes, as hexadecimal text of the key's halves. */
 export class UuidTreeVisitor implements ItemVisitor {

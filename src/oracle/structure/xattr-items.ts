@@ -1,7 +1,7 @@
 import { readU64 } from '../../base/bytes.ts';
 import { type FaultCollector, showName } from './fault-report.ts';
 import { XATTR_ENTRY_TYPE } from './layout.ts';
-import type { TreeBlock } from './tree-walk.ts';
+import type { TreeBlock } from './tree-block.ts';
 
 /** What Linux has handlers for; an attribute of another name cannot be read, changed or removed. */
 const PREFIXES = ['user.', 'trusted.', 'security.', 'system.', 'btrfs.'] as const;

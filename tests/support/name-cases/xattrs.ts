@@ -1,0 +1,171 @@
+import { CaseList, type CaseOperation } from './case-list.ts';
+
+const CAPABILITIES = `\x01\0\0\x02${'\0'.repeat(16)}`;
+
+/** Extended attributes. */
+const list = new CaseList();
+const { add, each } = list;
+
+each(
+  'extended attributes of a file',
+  [
+    ['create', '/f'],
+    ['setxattr', '/f', 'user.old', 'x'],
+  ],
+  ['setxattr', '/f', 'user.a', 'v'],
+  ['setxattr', '/f', 'user.a', 'v', 'create'],
+  ['setxattr', '/f', 'user.a', 'v', 'replace'],
+  ['setxattr', '/f', 'user.a', 'v', 'create', 'replace'],
+  ['setxattr', '/f', 'user.old', 'v'],
+  ['setxattr', '/f', 'user.old', 'v', 'create'],
+  ['setxattr', '/f', 'user.old', 'v', 'replace'],
+  ['setxattr', '/f', 'user.old', 'v', 'create', 'replace'],
+  ['setxattr', '/f', 'user.', 'v'],
+  ['setxattr', '/f', 'user', 'v'],
+  ['setxattr', '/f', '', 'v'],
+  ['setxattr', '/f', 'nothing', 'v'],
+  ['setxattr', '/f', 'other.a', 'v'],
+  ['setxattr', '/f', '.', 'v'],
+  ['setxattr', '/f', 'trusted.a', 'v'],
+  ['setxattr', '/f', 'trusted.', 'v'],
+  ['setxattr', '/f', 'security.a', 'v'],
+  ['setxattr', '/f', 'security.', 'v'],
+  ['setxattr', '/f', 'security.capability', 'v'],
+  ['setxattr', '/f', 'system.a', 'v'],
+  ['setxattr', '/f', 'system.', 'v'],
+  ['setxattr', '/f', 'btrfs.', 'v'],
+  ['setxattr', '/f', 'btrfs.a', 'v'],
+  ['setxattr', '/f', `user.${'n'.repeat(250)}`, 'v'],
+  ['setxattr', '/f', `user.${'n'.repeat(251)}`, 'v'],
+  ['setxattr', '/f', 'user.a', 65536],
+  ['setxattr', '/f', 'user.a', 65537],
+  ['setxattr', '/f', 'user.a', 16222],
+  ['setxattr', '/f', 'user.a', 16223],
+  ['setxattr', '/f', 'other.a', 65537],
+  ['getxattr', '/f', 'user.old'],
+  ['getxattr', '/f', 'user.none'],
+  ['getxattr', '/f', 'user.'],
+  ['getxattr', '/f', 'user'],
+  ['getxattr', '/f', ''],
+  ['getxattr', '/f', 'other.a'],
+  ['getxattr', '/f', 'trusted.a'],
+  ['getxattr', '/f', 'security.a'],
+  ['getxattr', '/f', 'system.a'],
+  ['getxattr', '/f', 'btrfs.compression'],
+  ['getxattr', '/f', 'btrfs.x'],
+  ['getxattr', '/f', 'system.posix_acl_access'],
+  ['getxattr', '/f', 'n'.repeat(256)],
+  ['getxattr', '/none', 'user.old'],
+  ['removexattr', '/f', 'user.old'],
+  ['removexattr', '/f', 'user.none'],
+  ['removexattr', '/f', 'user.'],
+  ['removexattr', '/f', ''],
+  ['removexattr', '/f', 'other.a'],
+  ['removexattr', '/f', 'btrfs.compression'],
+  ['removexattr', '/f', 'btrfs.x'],
+  ['removexattr', '/f', 'system.posix_acl_access'],
+  ['removexattr', '/f', 'system.posix_acl_default'],
+  ['removexattr', '/f', 'security.capability'],
+  ['removexattr', '/none', 'user.x'],
+  ['setxattr', '/f', 'user.old', ''],
+  ['listxattr', '/f'],
+);
+const KINDS: readonly CaseOperation[] = [
+  ['mkdir', '/d'],
+  ['symlink', 'd', '/l'],
+  ['mknod', '/p', 'fifo'],
+  ['mknod', '/c', 'character', 0o600, 0, 0],
+  ['mknod', '/s', 'socket'],
+];
+for (const path of ['/d', '/l', '/p', '/c', '/s']) {
+  each(
+    'extended attributes by kind',
+    KINDS,
+    ['setxattr', path, 'user.a', 'v', 'noFollow'],
+    ['setxattr', path, 'trusted.a', 'v', 'noFollow'],
+    ['setxattr', path, 'security.a', 'v', 'noFollow'],
+    ['setxattr', path, 'btrfs.compression', 'zlib', 'noFollow'],
+    ['lgetxattr', path, 'user.a'],
+    ['lgetxattr', path, 'trusted.a'],
+    ['lremovexattr', path, 'user.a'],
+    ['lremovexattr', path, 'trusted.a'],
+    ['lgetxattr', path, 'system.posix_acl_access'],
+    ['setxattr', path, 'system.posix_acl_access', 'acl:1,7,-1;4,5,-1;32,0,-1', 'noFollow'],
+    ['setxattr', path, 'system.posix_acl_default', 'acl:1,7,-1;4,5,-1;32,0,-1', 'noFollow'],
+    ['lremovexattr', path, 'system.posix_acl_access'],
+    ['lremovexattr', path, 'system.posix_acl_default'],
+    ['lremovexattr', path, 'btrfs.compression'],
+    ['llistxattr', path],
+  );
+}
+add(
+  'attributes of a link and what it leads to',
+  ['mkdir', '/d'],
+  ['symlink', 'd', '/l'],
+  ['setxattr', '/l', 'user.a', 'dir'],
+  ['setxattr', '/l', 'trusted.a', 'link', 'noFollow'],
+  ['getxattr', '/l', 'user.a'],
+  ['getxattr', '/l', 'trusted.a'],
+  ['lgetxattr', '/l', 'trusted.a'],
+  ['llistxattr', '/l'],
+  ['listxattr', '/l'],
+);
+add(
+  'attributes come in the order of their hashes',
+  ['create', '/f'],
+  ...['one', 'two', 'three', 'four', 'five', 'six', 'seven'].map(
+    (name) => ['setxattr', '/f', `user.${name}`, name] as const,
+  ),
+  ['setxattr', '/f', 'trusted.t', ''],
+  ['setxattr', '/f', 'security.s', 's'],
+  ['listxattr', '/f'],
+  ['removexattr', '/f', 'user.three'],
+  ['listxattr', '/f'],
+  ['stat', '/f'],
+);
+add(
+  'many attributes',
+  ['create', '/f'],
+  ['repeat', 500, 'setxattr', '/f', 'user.%', 200],
+  ['getxattr', '/f', 'user.499'],
+  ['repeat', 500, 'removexattr', '/f', 'user.%'],
+  ['listxattr', '/f'],
+);
+add(
+  'more names of attributes than a list may have',
+  ['create', '/f'],
+  ['repeat', 300, 'setxattr', '/f', `user.%${'n'.repeat(230)}`, ''],
+  ['listxattr', '/f'],
+);
+add(
+  'an attribute grows and shrinks',
+  ['create', '/f'],
+  ['setxattr', '/f', 'user.a', 10],
+  ['setxattr', '/f', 'user.a', 8000],
+  ['setxattr', '/f', 'user.a', 8100],
+  ['setxattr', '/f', 'user.a', 1],
+  ['getxattr', '/f', 'user.a'],
+  ['setxattr', '/f', 'user.a', 16222],
+  ['setxattr', '/f', 'user.a', 16222],
+  ['getxattr', '/f', 'user.a'],
+);
+
+add(
+  'capabilities go with a new owner and with a write',
+  ['create', '/f'],
+  ['setxattr', '/f', 'security.capability', CAPABILITIES],
+  ['listxattr', '/f'],
+  ['chown', '/f', null, null],
+  ['listxattr', '/f'],
+  ['setxattr', '/f', 'security.capability', CAPABILITIES],
+  ['write', '/f', 0, 5],
+  ['listxattr', '/f'],
+  ['setxattr', '/f', 'security.capability', CAPABILITIES],
+  ['truncate', '/f', 1],
+  ['listxattr', '/f'],
+  ['setxattr', '/f', 'security.capability', CAPABILITIES.slice(1)],
+  ['setxattr', '/f', 'security.capability', CAPABILITIES.replace('\x02', '\x05')],
+  ['setxattr', '/f', 'security.capability', ''],
+);
+
+export const XATTR_CASES = list.cases;

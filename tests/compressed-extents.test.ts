@@ -168,6 +168,25 @@ test('nodatacow files, preallocated files and direct writes are never compressed
   await expectSound(disks, files);
 });
 
+test('a file may ask for its own compression, on any mount, and is never marked', async () => {
+  const files = new Map([
+    ['/asks', prose(50_000)],
+    ['/noise', noise(5000, 1)],
+    ['/plain', prose(50_000)],
+  ]);
+  const disks = disksWith({}, function* (fs) {
+    yield* sys.create(fs, '/asks', { compress: 'zstd' });
+    yield* sys.create(fs, '/noise', { compress: 'zlib' });
+    yield* sys.create(fs, '/plain');
+    for (const [path, bytes] of files) yield* sys.write(fs, path, 0, bytes);
+    expect(yield* formsOf(fs, '/asks')).toEqual(['0+53248 ENCODED']);
+    expect(yield* formsOf(fs, '/noise')).toEqual(['0+8192']);
+    expect(yield* hasGivenUp(fs, '/noise')).toBe(false);
+    expect(yield* formsOf(fs, '/plain')).toEqual(['0+53248']);
+  });
+  await expectSound(disks, files);
+});
+
 test('damaged compressed data is an error of the read, not of the engine', () => {
   disksWith({ compress: 'zlib' }, function* (fs) {
     yield* sys.create(fs, '/f');

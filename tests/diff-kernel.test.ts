@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { DifferentialBench } from '../src/campaign/differential/bench.ts';
 import { compareOutcomes, mergeExtents } from '../src/campaign/differential/compare.ts';
+import { exceptionTable } from '../src/campaign/differential/exceptions.ts';
 import { Generator, WEIGHTS_OF_ALL } from '../src/campaign/differential/generator.ts';
 import { bytesOf, contentOf, type Operation, showSequence, textOf } from '../src/campaign/differential/operation.ts';
 import { PROFILES, profileNamed } from '../src/campaign/differential/profiles.ts';
@@ -134,4 +136,8 @@ test('shrinking keeps exactly the operations that a failure needs', () => {
 
 test('profiles have names of their own', () => {
   expect(new Set(PROFILES.map(({ name }) => name)).size).toBe(PROFILES.length);
+});
+
+test('the documents list every exception', () => {
+  expect(readFileSync('docs/FIDELITY.md', 'utf8')).toContain(exceptionTable());
 });

@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { viewOf } from '../src/base/bytes.ts';
 import { FsError } from '../src/fs/errors.ts';
 import type { MountedFilesystem, MountOptions } from '../src/fs/filesystem.ts';
-import { COMPAT_RO_FLAGS, INCOMPAT_FLAGS } from '../src/fs/format/feature-flags.ts';
+import { COMPAT_RO, COMPAT_RO_DEFAULT, COMPAT_RO_FLAGS, INCOMPAT_FLAGS } from '../src/fs/format/feature-flags.ts';
 import { sealSuperblock } from '../src/fs/format/superblock.ts';
+import { reconfigure } from '../src/fs/ioctls.ts';
 import { create, mkdir, read, readdir, rename, sync, truncate, unlink, write } from '../src/fs/syscalls.ts';
 import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
@@ -18,6 +19,8 @@ import { blankDisks } from './support/simulated-filesystem.ts';
 
 /** Goal: an image by Linux is mounted as it asks to be, or refused by the name of what is in the way. */
 const missing = whyNoLoopFilesystem();
+const COMPAT_RO_AT = 180;
+const UUID_TREE_GENERATION_AT = 563;
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
 function refusal(disks: readonly BlockTable[], mount: Partial<MountOptions> = {}): string {
@@ -48,7 +51,6 @@ function withBit(disk: BlockTable, at: number, bit: number): BlockTable {
 }
 
 describe('a feature that the engine lacks', () => {
-  const COMPAT_RO_AT = 180;
   const INCOMPAT_AT = 188;
   const FLAGS_AT = 56;
   const [disk] = blankDisks();
@@ -179,7 +181,38 @@ describe.skipIf(missing !== null)('an image that Linux left in the middle of its
       isLoggedThere: false,
     });
     expect(readOnly.disks[0]!.fingerprint).toBe(disks[0]!.fingerprint);
+    const remount = (fs: MountedFilesystem) => outcomeOf(reconfigure(fs, { readOnly: false, discard: null }));
+    expect(runOn(disks, remount, { mount: { readOnly: true } }).value).toMatch(
+      /^EINVAL: remount: superblock: a log tree/,
+    );
   });
+
+  test.each(['a mount', 'a remount'])(
+    'whose free space tree is not valid gets a new one by %s',
+    async (what) => {
+      const image = makeForeign({ name: 'stale', megabytes: [256], mkfs: '-n 4096', work: 'rm -r d/e; sync -f .' });
+      // As `btrfs check --repair` leaves it, and with a UUID tree that Linux is to look through.
+      const disk = patched(image.disks[0]!, (view) => {
+        view.setUint32(COMPAT_RO_AT, view.getUint32(COMPAT_RO_AT, true) & ~COMPAT_RO.FREE_SPACE_TREE_VALID, true);
+        view.setUint32(UUID_TREE_GENERATION_AT, 3, true);
+      });
+      const { value, disks } = runOn(
+        [disk],
+        function* (fs) {
+          if (what === 'a remount') yield* reconfigure(fs, { readOnly: false, discard: null });
+          return yield* changeEverything(fs, image.files);
+        },
+        { mount: { readOnly: what === 'a remount' } },
+      );
+      const superblock = viewOf(disks[0]!.read(65536, 4096).slice());
+      expect(superblock.getUint32(COMPAT_RO_AT, true)).toBe(COMPAT_RO_DEFAULT);
+      expect(superblock.getUint32(UUID_TREE_GENERATION_AT, true)).toBe(3);
+      expect(checkImage(disks).errors).toEqual([]);
+      expect(await btrfsCheck(disks)).toMatchObject({ verdict: 'clean' });
+      expect(await kernelMount(disks, value)).toMatchObject({ verdict: 'clean' });
+    },
+    60_000,
+  );
 
   test('with a subvolume half deleted is changed, and Linux deletes the rest', async () => {
     const image = makeForeign({

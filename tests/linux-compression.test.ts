@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadZstd } from '../src/campaign/host/load-zstd.ts';
 import * as sys from '../src/fs/syscalls.ts';
-import { disksWith, expectSound, hashOf, prose } from './support/form-bench.ts';
 import { makeForeign } from './support/foreign-images.ts';
+import { disksWith, expectSound, hashOf, prose } from './support/form-bench.ts';
 import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 
 /**

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { FsError } from '../src/fs/errors.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import type { Task } from '../src/task/task.ts';
-import { complaintsAbout } from './support/scratch-image.ts';
 import { btrfsCheck, hasBtrfsCheck, ScratchFilesystem } from './support/scratch-filesystem.ts';
+import { complaintsAbout } from './support/scratch-image.ts';
 
 const K = 4096;
 
@@ -103,7 +103,9 @@ test('a reflink is refused and accepted as Linux does', () => {
     bench.clone('c', 'c', 0, 4 * K),
     bench.clone('c', 'c'),
   ]).toEqual(
-    'ok EINVAL EINVAL ok EINVAL EINVAL EINVAL EINVAL EINVAL ok EINVAL EINVAL EINVAL ok ok EINVAL ok EINVAL EINVAL'.split(' '),
+    'ok EINVAL EINVAL ok EINVAL EINVAL EINVAL EINVAL EINVAL ok EINVAL EINVAL EINVAL ok ok EINVAL ok EINVAL EINVAL'.split(
+      ' ',
+    ),
   );
   expect([bench.size('b'), bench.size('c')]).toEqual([8 * K + 40, 10 * K + 40]);
   bench.scratch.run(sys.mkdir(bench.fs, 'dir'));
@@ -215,6 +217,30 @@ test('one extent takes thousands of references, in its item and behind it, and l
   bench.scratch.run(sys.truncate(bench.fs, 'many', 900 * K));
   bench.scratch.run(sys.sync(bench.fs));
   expect(bench.read('many').subarray(500 * K, 501 * K)).toEqual(bench.read('a'));
+  bench.finish();
+});
+
+test('handles must be open to read the source and to write the target, not to append; a dedupe asks less of the target', () => {
+  const bench = new Bench();
+  bench.make('a', 2 * K);
+  bench.make('b', 2 * K);
+  const { fs, scratch } = bench;
+  const reading = scratch.run(sys.open(fs, 'b', { read: true, write: false }));
+  const writing = scratch.run(sys.open(fs, 'a', { read: false, write: true }));
+  const appending = scratch.run(sys.open(fs, 'b', { append: true }));
+  const answers = [
+    sys.reflink(fs, 'a', reading),
+    sys.reflink(fs, writing, 'b'),
+    sys.reflink(fs, 'a', appending),
+    sys.copyRange(fs, 'a', 0, reading, 0, K),
+    sys.copyRange(fs, writing, 0, 'b', 0, K),
+    sys.copyRange(fs, 'a', 0, appending, 0, K),
+    sys.dedupe(fs, writing, 0, K, 'b', 0),
+    sys.dedupe(fs, 'a', 0, K, reading, 0),
+    sys.dedupe(fs, 'a', 0, K, appending, K),
+  ].map((task) => bench.answer(task));
+  expect(answers).toEqual(['EBADF', 'EBADF', 'EBADF', 'EBADF', 'EBADF', 'EBADF', 'EINVAL', K, 'differs']);
+  for (const handle of [reading, writing, appending]) scratch.run(sys.close(fs, handle));
   bench.finish();
 });
 

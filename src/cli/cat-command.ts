@@ -36,14 +36,17 @@ export function catCommand(end: (code: number) => void): Command {
         const files = places.map((place) => onImages(() => readWholeFile(sourceOf(place.image, options), place)));
         await print(`${JSON.stringify(files, null, 2)}\n`);
       } else {
-        for (const place of places) onImages(() => readFile(sourceOf(place.image, options), place, writeBytes));
-        await print('');
+        for (const place of places) await printFile(readFile(sourceOf(place.image, options), place));
       }
       end(EXIT.asExpected);
     });
 }
 
-function writeBytes(bytes: Uint8Array): void {
-  // A reader that has gone needs no more.
-  if (process.stdout.writable) process.stdout.write(new Uint8Array(bytes));
+/** Each part is gone before the next is read. */
+async function printFile(parts: Iterator<Uint8Array>): Promise<void> {
+  for (;;) {
+    const { done, value } = onImages(() => parts.next());
+    // A reader that has gone needs no more.
+    if (done === true || !(await print(value))) return;
+  }
 }

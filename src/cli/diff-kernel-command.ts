@@ -7,6 +7,7 @@ import { type Operation, showSequence } from '../campaign/differential/operation
 import { type DifferentialProfile, PROFILES, profileNamed } from '../campaign/differential/profiles.ts';
 import { drawnSource, listedSource, shrinkResult } from '../campaign/differential/search.ts';
 import { judgeSequence } from '../campaign/host/judge-sequence.ts';
+import { loadZstd } from '../campaign/host/load-zstd.ts';
 import { EXIT, readCount, UsageError } from './exit.ts';
 import { ProgressLine, print, say } from './terminal.ts';
 
@@ -65,6 +66,7 @@ async function diff(options: DiffOptions): Promise<number> {
   const compareEvery = readCount('--compare-every', options.compareEvery);
   const replayed = options.replay === undefined ? null : readSequence(options.replay);
   const tally = new Tally(options);
+  await loadZstd();
   const benches = new Map<DifferentialProfile, DifferentialBench>();
   try {
     const rounds = replayed === null ? Math.ceil(total / length) : 1;

@@ -73,7 +73,8 @@ async function printText(sections: Iterable<DumpSection>, files: readonly string
     if (section.kind !== 'tree') continue;
     for (const block of section.blocks) {
       hasDamage ||= isDamagedBlock(block);
-      await print(showBlock(block));
+      // A reader that has gone needs no more.
+      if (!(await print(showBlock(block)))) return hasDamage;
     }
   }
   return hasDamage;

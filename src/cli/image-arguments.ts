@@ -49,6 +49,6 @@ export function onImages<T>(work: () => T): T {
   } catch (error) {
     if (error instanceof NoImage || error instanceof HostFailure) throw new UsageError(error.message);
     if (!(error instanceof ImageUnusable)) throw error;
-    throw error.isDamage ? new ImageFault(error.message) : new UsageError(error.message);
+    throw error.isFault ? new ImageFault(error.message) : new UsageError(error.message);
   }
 }

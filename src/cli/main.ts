@@ -21,6 +21,9 @@ const HELP_HEAD = `Examples:
   $ fsquake run --kernel 4.15 --seed 7 --runs 5000
   $ fsquake replay results/latest                 repeat the failing runs of the last one
   $ fsquake list fixes                            what can be turned off
+  $ fsquake mkfs disk.img --size 1G               an empty btrfs in a file
+  $ fsquake cp -r src/ disk.img:/                 files into any btrfs image, or out of it
+  $ fsquake ls -lR disk.img                       list it; also: cat, dump
   $ fsquake check disk.img                        judge the structure of any btrfs image
 `;
 

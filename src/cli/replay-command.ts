@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { SetupFailed } from '../campaign/bench.ts';
-import { findSchedules, NoSchedule } from '../campaign/host/schedule-files.ts';
 import { loadZstd } from '../campaign/host/load-zstd.ts';
+import { findSchedules, NoSchedule } from '../campaign/host/schedule-files.ts';
 import { type ReplayOutcome, replaySchedule } from '../campaign/replay.ts';
 import { parseScheduleDocument, ScheduleDocumentError } from '../campaign/schedule-document.ts';
 import { drawRace } from '../report/race-diagram.ts';

@@ -53,10 +53,10 @@ export class ProgressLine {
   }
 }
 
-/** Writes all of it, also to a pipe, before the process ends. */
-export function print(text: string): Promise<void> {
+/** Writes all of it, also to a pipe, before the process ends. False where whoever reads has gone. */
+export function print(data: string | Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
-    process.stdout.write(text, () => resolve());
+    process.stdout.write(data, (error) => resolve(error === undefined || error === null));
   });
 }
 

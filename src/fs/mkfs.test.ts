@@ -47,6 +47,15 @@ describe.skipIf(!hasCheck)('btrfs check (skipped without btrfs-progs)', () => {
     expect(check(imageOf({ devices: [4 * MIB] }))).toBe('clean');
   });
 
+  test('finds nothing with mixed block groups, a block group tree, and items for holes', () => {
+    expect(check(imageOf({ devices: [32 * MIB], mixed: true }))).toBe('clean');
+    expect(check(imageOf({ devices: [64 * MIB], mixed: true, metadataProfile: 'dup', dataProfile: 'dup' }))).toBe(
+      'clean',
+    );
+    expect(check(imageOf({ devices: [64 * MIB], blockGroupTree: true, nodeSize: 16384 }))).toBe('clean');
+    expect(check(imageOf({ devices: [64 * MIB], noHoles: false }))).toBe('clean');
+  });
+
   test('finds nothing where chunks must go around the superblock mirror', () => {
     const image = imageOf({
       devices: [256 * MIB],
@@ -128,6 +137,15 @@ test('the default layout leaves room for chunks to come', () => {
     const allocated = Number(new DataView(superblock.buffer).getBigUint64(201 + 16, true));
     expect(16 * MIB - MIB - allocated).toBeGreaterThanOrEqual(4 * MIB);
   }
+});
+
+test('what features need of each other is said', () => {
+  const wrong = { devices: [64 * MIB], mixed: true, nodeSize: 16384, metadataProfile: 'dup' as const };
+  expect(problemsOf({ ...wrong, blockGroupTree: true, freeSpaceTree: false })).toMatchObject([
+    { place: 'nodeSize', nearest: '4096' },
+    { place: 'dataProfile', nearest: 'dup' },
+    { place: 'blockGroupTree', nearest: 'freeSpaceTree' },
+  ]);
 });
 
 test('all problems of the options come at once, each with the nearest right thing', () => {

@@ -13,6 +13,7 @@ import { snapshotOfGroups } from './transaction/block-group-observation.ts';
 import { commitTransaction } from './transaction/commit.ts';
 import { fillUnallocated } from './transaction/device-space.ts';
 import { freeBlockGroups } from './transaction/free-block-groups.ts';
+import { rebuildFreeSpaceTree } from './transaction/free-space-rebuild.ts';
 import { FsInfo, type FsOptions } from './transaction/fs-info.ts';
 import { tooManyMissing } from './transaction/missing-devices.ts';
 import { openRootTrees } from './transaction/open-tree.ts';
@@ -38,6 +39,7 @@ export function* mount(world: World, options: MountOptions): Task<FsInfo> {
     const isReadOnly = options.readOnly === true;
     refuseUnsupported(newest, isReadOnly);
     const fs = new FsInfo(world, options, newest.superblock, metadataFsid(newest.superblock));
+    if (newest.problemsOfWriting.length > 0) fs.whyNotWritable = newest.problemsOfWriting.join('; ');
     if (newest.superblock.logRoot !== 0) fs.notes.push(LOG_NOT_REPLAYED);
     fs.superblockBytes = newest.bytes;
     const members = new MemberDevices(fs, found, newest);
@@ -51,6 +53,7 @@ export function* mount(world: World, options: MountOptions): Task<FsInfo> {
     yield* readBlockGroups(fs);
     if (!isReadOnly) refuseTooManyMissing(fs);
     yield* readFreeSpace(fs);
+    if (!isReadOnly) yield* rebuildFreeSpaceTree(fs);
     observeBlockGroups(fs);
     return fs;
   } catch (error) {

@@ -10,8 +10,8 @@ export * from './syscalls/handles.ts';
 export * from './syscalls/names.ts';
 export * from './syscalls/ranges.ts';
 export * from './syscalls/sharing.ts';
-export type { FileTarget, Handle, Path } from './syscalls/target.ts';
 export * from './syscalls/statfs.ts';
+export type { FileTarget, Handle, Path } from './syscalls/target.ts';
 export * from './syscalls/xattrs.ts';
 
 /** What an operation is called in workloads, and what it does. */

@@ -113,3 +113,34 @@ test('written() yields the non-zero blocks in order and nothing past the end', (
 test('a write past the end is a fault of the bench', () => {
   expect(() => new BlockTable(MIB).write(MIB - 512, block(1))).toThrow('a write lies inside the disk');
 });
+
+test('a table over an image reads through to it and keeps its own writes apart', () => {
+  const model = Uint8Array.from({ length: MIB }, (_, at) => (at * 31 + (at >> 9)) & 255);
+  const below = BlockTable.fromBytes(model.slice());
+  const asked: number[] = [];
+  const table = BlockTable.over({
+    ...plain(below),
+    size: below.size,
+    read: (offset: number, length: number) => {
+      asked.push(offset);
+      return below.read(offset, length);
+    },
+  });
+  let seed = 7;
+  const draw = (bound: number) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % bound;
+  for (let i = 0; i < 40; i++) {
+    const length = 512 * (1 + draw(20));
+    const offset = 512 * draw((MIB - length) / 512);
+    if (i % 5 === 0) table.discard(offset, length);
+    else table.write(offset, block(i, length));
+    model.fill(i % 5 === 0 ? 0 : i, offset, offset + length);
+  }
+  const copy = BlockTable.fromBytes(new Uint8Array(below.read(0, MIB)));
+  for (const { offset, bytes } of table.changes()) copy.write(offset, bytes);
+  expect(Buffer.compare(table.read(0, MIB), model)).toBe(0);
+  expect(Buffer.compare(table.snapshot().read(4096, 40960), model.subarray(4096, 45056))).toBe(0);
+  expect(Buffer.compare(copy.read(0, MIB), model)).toBe(0);
+  expect(BlockTable.copyOf({ ...plain(table) }).fingerprint).toBe(BlockTable.fromBytes(model).fingerprint);
+  expect(below.fingerprint).toBe(BlockTable.fromBytes(below.read(0, MIB)).fingerprint);
+  expect(asked.length).toBeGreaterThan(0);
+});

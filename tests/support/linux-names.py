@@ -228,7 +228,24 @@ def ftruncate(name, size):
     os.truncate(target(name), size)
 
 
+def vol_args(path, flags, source):
+    """Asks for a subvolume, or a snapshot of `source`."""
+    parent, name = os.path.split(path)
+    where = os.open(raw(parent), os.O_RDONLY)
+    origin = -1 if source is None else os.open(raw(source), os.O_RDONLY)
+    try:
+        data = struct.pack('<qQQ32s4040s', origin if origin >= 0 else 0, 0, flags, b'', raw(name))
+        check(libc.ioctl(where, 0x50009418 if source is None else 0x50009417, data))
+    finally:
+        os.close(where)
+        if origin >= 0:
+            os.close(origin)
+
+
 OPERATIONS = {
+    'subvolume': lambda path: vol_args(path, 0, None),
+    'snapshot': lambda old, new: vol_args(new, 0, old),
+    'read-only-snapshot': lambda old, new: vol_args(new, 2, old),
     'mkdir': lambda path, mode=0o755: os.mkdir(raw(path), mode),
     'create': lambda path, mode=0o644: os.close(check(libc.open(raw(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, mode))),
     'write': write,

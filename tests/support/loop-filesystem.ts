@@ -32,6 +32,10 @@ cleanup() {
   cd /
   for attempt in 1 2 3 4 5 6 7 8 9 10; do mountpoint -q $dir || break; umount $dir 2>/dev/null && break; sleep 0.3; done
   for loop in $loops; do btrfs device scan --forget $loop 2>/dev/null || true; losetup -d $loop || true; done
+  for loop in $loops; do
+    # Another mount namespace may hold the mount a little longer: only then is the last commit written.
+    for attempt in $(seq 1 100); do case " $IMAGES " in *" $(losetup -n -O BACK-FILE $loop 2>/dev/null) "*) sleep 0.1;; *) break;; esac; done
+  done
   rmdir $dir
 }
 trap cleanup EXIT

@@ -35,6 +35,11 @@ export class NameCaseRunner {
     }
   }
 
+  closeAll(): void {
+    for (const handle of this.handles.values()) runAtomically(sys.close(this.fs, handle));
+    this.handles.clear();
+  }
+
   private target(name: Argument): sys.FileTarget {
     if (typeof name !== 'string' || !name.startsWith('$')) return raw(name);
     const handle = this.handles.get(name);
@@ -148,7 +153,9 @@ export class NameCaseRunner {
         return undefined;
       }
       case 'close':
-        return void this.do(sys.close(fs, this.target(a) as number));
+        this.do(sys.close(fs, this.target(a) as number));
+        this.handles.delete(String(a));
+        return undefined;
       case 'readdir': {
         const entries = this.do(sys.readDirectory(fs, this.target(a) as number, Number(b)));
         return entries.map((entry) => `${entry.kind} ${text(entry.name)}`).join(', ');

@@ -111,12 +111,15 @@ static void stepRead(void) {
 }
 
 static void stepMountReadOnly(void) {
+  /* As it is mounted by default, then so that everything is to be seen. */
   int gone = mount("/dev/ubda", TOP, "btrfs", MS_RDONLY, "");
+  if (gone == 0) gone = umount(TOP);
+  if (gone == 0) gone = mount("/dev/ubda", TOP, "btrfs", MS_RDONLY, "subvolid=5");
   printf("fsquake: mount-ro %d\n", gone < 0 ? errno : 0);
 }
 
 static void stepMountWritable(void) {
-  int gone = mount("/dev/ubda", TOP, "btrfs", 0, "");
+  int gone = mount("/dev/ubda", TOP, "btrfs", 0, "subvolid=5");
   printf("fsquake: mount-rw %d\n", gone < 0 ? errno : 0);
 }
 

@@ -15,8 +15,9 @@ import { checkImage } from '../../oracle/structure/check-image.ts';
 import { BlockTable } from '../../record/block-table.ts';
 import { runAtomically, type Task } from '../../task/task.ts';
 import { EngineExecutor } from './engine-executor.ts';
-import type { KernelFileSystem } from './exceptions.ts';
+import type { ComparedAs, KernelFileSystem } from './exceptions.ts';
 import { LinuxExecutor } from './linux-executor.ts';
+import { bytesOf } from './operation.ts';
 import type { DifferentialProfile } from './profiles.ts';
 import {
   type Difference,
@@ -35,6 +36,7 @@ const CHUNK_BYTES = 64 * MIB;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 export interface BenchOptions extends LockstepOptions {
+  readonly type: KernelFileSystem;
   readonly profile: DifferentialProfile;
 }
 
@@ -87,6 +89,8 @@ export class DifferentialBench {
     const world = new SimulatedWorld({ devices: [this.engineImage], stepLimit: NO_LIMIT });
     let result: LockstepResult | null = null;
     this.withLinux(path, this.options.type, (linux) => {
+      // The tool makes one directory of its own.
+      if (this.options.type === 'ext4') linux.files.rmdir(bytesOf('/lost+found'));
       world.execute(() => this.lockstep(world, linux, source, (value) => (result = value)));
     });
     const done = result as LockstepResult | null;
@@ -111,10 +115,14 @@ export class DifferentialBench {
     keep: (result: LockstepResult) => void,
   ): Task<void> {
     const engine = yield* EngineExecutor.mount(world, this.engineOptions);
-    const result = yield* runLockstep(engine, linux, source, this.options);
+    const result = yield* runLockstep(engine, linux, source, { ...this.options, type: this.comparedAs });
     keep(result);
     // After a difference nothing more is asked of it: its state may be anything.
     if (result.difference === null) yield* engine.unmount();
+  }
+
+  private get comparedAs(): ComparedAs {
+    return this.options.profile.isCompressed ? 'compressed btrfs' : this.options.type;
   }
 
   private get engineOptions(): { fixes: FixSet } {
@@ -173,7 +181,7 @@ export class DifferentialBench {
     writeImage(path, image);
     try {
       const seen = this.withLinux(path, 'btrfs', (linux) =>
-        runAtomically(takeSnapshot(linux, { type: 'btrfs', extents: true })),
+        runAtomically(takeSnapshot(linux, { type: this.comparedAs, extents: true })),
       );
       return named(treeDifference(seen, tree, step), "Linux reads the engine's image");
     } catch (error) {
@@ -184,11 +192,12 @@ export class DifferentialBench {
   private seenByEngine(image: BlockTable, tree: TreeSnapshot, step: number): Difference | null {
     const world = new SimulatedWorld({ devices: [image], stepLimit: NO_LIMIT });
     const trees: TreeSnapshot[] = [];
+    const type = this.comparedAs;
     try {
       const options = { ...this.engineOptions, readOnly: true };
       world.execute(function* listing() {
         const engine = yield* EngineExecutor.mount(world, options);
-        trees.push(yield* takeSnapshot(engine, { type: 'btrfs', extents: true }));
+        trees.push(yield* takeSnapshot(engine, { type, extents: true }));
         yield* engine.unmount();
       });
     } catch (error) {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { crc32c } from '../../base/crc32c.ts';
-import { isFieldCompared, type KernelFileSystem } from './exceptions.ts';
+import { type ComparedAs, isFieldCompared } from './exceptions.ts';
 import type { DirectoryEntryValue, ExtentValue, Operation, Outcome, StatusValue } from './operation.ts';
 
 /** What both sides answered, as far as it is to be equal, as text. Null: no difference. */
@@ -10,7 +10,7 @@ export interface Disagreement {
 }
 
 export function compareOutcomes(
-  type: KernelFileSystem,
+  type: ComparedAs,
   operation: Operation,
   engine: Outcome,
   linux: Outcome,
@@ -37,7 +37,7 @@ function compareBytes(engine: Uint8Array, linux: Uint8Array): Disagreement | nul
 }
 
 /** Only what is to be equal on this file system. */
-function comparable(type: KernelFileSystem, operation: Operation, value: unknown): unknown {
+function comparable(type: ComparedAs, operation: Operation, value: unknown): unknown {
   switch (operation.do) {
     case 'stat':
       return comparableStatus(type, value as StatusValue);
@@ -58,7 +58,7 @@ function comparable(type: KernelFileSystem, operation: Operation, value: unknown
   }
 }
 
-export function comparableStatus(type: KernelFileSystem, status: StatusValue): Partial<StatusValue> {
+export function comparableStatus(type: ComparedAs, status: StatusValue): Partial<StatusValue> {
   const isDirectory = status.kind === 'directory';
   const entries = Object.entries(status).filter(
     ([field]) => isFieldCompared(type, field) && (!isDirectory || isFieldCompared(type, `directory.${field}`)),

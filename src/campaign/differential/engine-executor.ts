@@ -14,6 +14,7 @@ import {
   type OperationOf,
   type Outcome,
   type StatusValue,
+  showTime,
   type Target,
   textOf,
 } from './operation.ts';
@@ -183,7 +184,7 @@ const HANDLERS: Handlers = {
     yield* on.call('mknod', bytesOf(path), options);
   },
   *stat(on, { file, follow = true }) {
-    return statusValue((yield* on.call('stat', on.target(file), { follow })) as RawStatus);
+    return statusValue(yield* syscalls.stat(on.fs, on.target(file), { follow }));
   },
   *chmod(on, { file, mode }) {
     yield* on.call('chmod', on.target(file), mode);
@@ -281,28 +282,19 @@ function fallocateOptions(mode: FallocateMode): object {
   return mode === 'allocate' ? {} : mode === 'keep-size' ? { keepSize: true } : { mode };
 }
 
-interface RawStatus {
-  readonly kind: string;
-  readonly mode: number;
-  readonly links: number;
-  readonly size: number;
-  readonly inode: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly blocks?: number;
-  readonly device?: { readonly major: number; readonly minor: number } | null;
-}
-
-function statusValue({ kind, mode, links, size, inode, uid, gid, blocks, device }: RawStatus): Partial<StatusValue> {
+function statusValue(status: syscalls.FileStatus): StatusValue {
+  const { kind, mode, links, uid, gid, size, blocks, inode, device } = status;
   return {
     kind,
     permissions: mode & 0o7777,
     links,
+    uid,
+    gid,
     size,
+    blocks,
     inode,
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-    ...(blocks === undefined ? {} : { blocks }),
-    ...(device === undefined ? {} : { device }),
+    device,
+    accessTime: showTime(status.accessTime),
+    modifyTime: showTime(status.modifyTime),
   };
 }

@@ -12,7 +12,8 @@ import type {
   Target,
 } from './operation.ts';
 
-const SLOTS = 6;
+/** Open files at once. */
+export const SLOTS = 6;
 const DEPTH_MAX = 5;
 const PAGE = 4096;
 const KIB = 1024;
@@ -139,7 +140,10 @@ export class Generator {
       case 'mknod': {
         const node = this.oneOf<NodeKind>(['fifo', 'socket', 'character', 'block', 'file']);
         const hasDevice = node === 'character' || node === 'block';
-        const device = { major: this.oneOf([1, 8, 259, 4095]), minor: this.oneOf([0, 3, 300, 70000]) };
+        const device = {
+          major: this.oneOf([1, 8, 259, this.isPortable ? 300 : 4095]),
+          minor: this.oneOf([0, 3, 300, 70000]),
+        };
         return { do: kind, path: this.newPath(), kind: node, ...this.maybeMode(), ...(hasDevice ? { device } : {}) };
       }
       case 'symlink':
@@ -340,9 +344,9 @@ export class Generator {
     return this.oneOf([null, 0, 1, 1000, 65534, 4_000_000_000]);
   }
 
-  /** Whole seconds are exact as numbers; so are these fractions. */
+  /** None is where a clock may be; all are exact as numbers. */
   private time(): number | null {
-    return this.oneOf([null, 0, 1_000_000_000, 1_600_000_000_000_000_000, 1_700_000_000_500_000_000]);
+    return this.oneOf([null, 1_400_000_000_000_000_000, 1_600_000_000_000_000_000, 1_700_000_000_500_000_000]);
   }
 
   private xattrName(): PathText {

@@ -15,6 +15,7 @@ import {
   type OperationOf,
   type Outcome,
   type StatusValue,
+  showTime,
   type Target,
   textOf,
 } from './operation.ts';
@@ -98,10 +99,13 @@ export class LinuxExecutor implements TestedFileSystem {
 
   readDirectory({ slot, count }: OperationOf<'readDirectory'>): DirectoryEntryValue[] {
     const file = this.slot(slot);
-    const all = this.files.readDirectory(file);
-    const entries = all.slice(0, count);
-    const cursor = entries.at(-1)?.cursor;
-    if (cursor !== undefined && all.length > count) this.files.seekDirectory(file, cursor);
+    const entries: LinuxDirectoryEntry[] = [];
+    // One by one: a seek back to where the caller wanted to stop would be seen.
+    while (entries.length < count) {
+      const entry = this.files.readDirectoryEntry(file);
+      if (entry === null) break;
+      entries.push(entry);
+    }
     const before = entries.at(-2)?.cursor;
     if (before !== undefined) this.lastCursor.set(slot, before);
     return entries.map(entryValue);
@@ -233,7 +237,19 @@ function statusValue(status: LinuxStatus): StatusValue {
   const { mode, links, uid, gid, size, blocks, inode } = status;
   const kind = KINDS.get(mode & S_IFMT) ?? 'unknown';
   const device = kind === 'character' || kind === 'block' ? status.device : null;
-  return { kind, permissions: mode & 0o7777, links, uid, gid, size, blocks, inode, device };
+  return {
+    kind,
+    permissions: mode & 0o7777,
+    links,
+    uid,
+    gid,
+    size,
+    blocks,
+    inode,
+    device,
+    accessTime: showTime(Number(status.accessTime)),
+    modifyTime: showTime(Number(status.modifyTime)),
+  };
 }
 
 /** DT_* are the type bits of a mode, shifted. */

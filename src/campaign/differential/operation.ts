@@ -130,6 +130,16 @@ export type OperationOf<K extends OperationKind> = Extract<Operation, { readonly
 /** How an operation ended: with an errno's name, or with what it told (undefined for nothing). */
 export type Outcome = { readonly error: string; readonly where: string } | { readonly value: unknown };
 
+/** Nanoseconds since 1970 where an operation set it; clocks themselves are not compared. */
+export type ShownTime = number | 'by the clock';
+
+/** Times that operations set lie between these; no clock of either side does. */
+const SET_TIMES = { from: 1.4e18, to: 1.75e18 } as const;
+
+export function showTime(nanoseconds: number): ShownTime {
+  return nanoseconds >= SET_TIMES.from && nanoseconds < SET_TIMES.to ? nanoseconds : 'by the clock';
+}
+
 /** What `stat` tells, in terms that all file systems share. */
 export interface StatusValue {
   readonly kind: string;
@@ -142,6 +152,8 @@ export interface StatusValue {
   readonly blocks: number;
   readonly inode: number;
   readonly device: { readonly major: number; readonly minor: number } | null;
+  readonly accessTime: ShownTime;
+  readonly modifyTime: ShownTime;
 }
 
 export interface DirectoryEntryValue {

@@ -18,6 +18,7 @@ export interface DifferentialProfile {
   readonly weights: Weights;
   /** Only what ext4 and xfs have too. */
   readonly isPortable: boolean;
+  readonly isCompressed: boolean;
 }
 
 const BTRFS = ['btrfs'] as const;
@@ -34,6 +35,7 @@ const PLAIN: DifferentialProfile = {
   linuxOptions: '',
   weights: WEIGHTS_OF_ALL,
   isPortable: false,
+  isCompressed: false,
 };
 
 export const PROFILES: readonly DifferentialProfile[] = [
@@ -77,6 +79,7 @@ export const PROFILES: readonly DifferentialProfile[] = [
     title: 'compress=zlib',
     engineOptions: { compress: 'zlib' } as Partial<MountOptions>,
     linuxOptions: 'compress=zlib',
+    isCompressed: true,
     fileSystems: BTRFS,
   },
   {
@@ -85,6 +88,7 @@ export const PROFILES: readonly DifferentialProfile[] = [
     title: 'compress-force=zstd',
     engineOptions: { compress: 'zstd', compressForce: true } as Partial<MountOptions>,
     linuxOptions: 'compress-force=zstd',
+    isCompressed: true,
     fileSystems: BTRFS,
   },
   {

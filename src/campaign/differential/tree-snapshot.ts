@@ -1,6 +1,6 @@
 import type { Task } from '../../task/task.ts';
 import { comparableStatus, compareValues, type Disagreement, mergeExtents } from './compare.ts';
-import { isFieldCompared, type KernelFileSystem } from './exceptions.ts';
+import { type ComparedAs, isFieldCompared } from './exceptions.ts';
 import type { ExtentValue, Operation, PathText, StatusValue } from './operation.ts';
 import type { TestedFileSystem } from './tested-file-system.ts';
 
@@ -8,12 +8,11 @@ import type { TestedFileSystem } from './tested-file-system.ts';
 export type TreeSnapshot = ReadonlyMap<PathText, ReadonlyMap<string, unknown>>;
 
 export interface SnapshotOptions {
-  readonly type: KernelFileSystem;
+  readonly type: ComparedAs;
   /** Ask FIEMAP too, which writes dirty data out. */
   readonly extents: boolean;
 }
 
-/** A file without `seek` is read whole up to here. */
 const READ_MAX = 4 * 2 ** 20;
 const PIECE = 2 ** 20;
 
@@ -64,8 +63,9 @@ function* addContent(
     const list = yield* ask(fs, { do: 'fiemap', file: path });
     fields.set('extents', typeof list === 'string' ? list : mergeExtents(list as ExtentValue[]));
   }
-  const ranges = yield* dataRanges(fs, path, size);
-  if (isFieldCompared(type, 'data-ranges')) fields.set('data', ranges);
+  const hasRanges = isFieldCompared(type, 'data-ranges');
+  const ranges = hasRanges ? yield* dataRanges(fs, path, size) : bothEnds(size);
+  if (hasRanges) fields.set('data', ranges);
   for (const [start, end] of ranges) {
     for (let at = start; at < end && at < size; at += PIECE) {
       const length = Math.min(PIECE, end - at);
@@ -75,7 +75,6 @@ function* addContent(
 }
 
 function* dataRanges(fs: TestedFileSystem, path: PathText, size: number): Task<readonly (readonly [number, number])[]> {
-  if (!fs.supports('seek')) return [[0, Math.min(size, READ_MAX)]];
   const ranges: [number, number][] = [];
   for (let at = 0; at < size; ) {
     const start = yield* ask(fs, { do: 'seek', file: path, offset: at, what: 'data' });
@@ -86,6 +85,15 @@ function* dataRanges(fs: TestedFileSystem, path: PathText, size: number): Task<r
     at = end;
   }
   return ranges;
+}
+
+/** Where data ranges differ on purpose, all of a small file is read, and the ends of a large one. */
+function bothEnds(size: number): readonly (readonly [number, number])[] {
+  if (size <= 2 * READ_MAX) return [[0, size]];
+  return [
+    [0, READ_MAX],
+    [size - READ_MAX, size],
+  ];
 }
 
 /** The value, or the error's name. */
@@ -99,13 +107,12 @@ export interface TreeDisagreement extends Disagreement {
   readonly field: string;
 }
 
-/** The first difference, in the order of the walk. Fields that one side cannot tell are passed over. */
+/** The first difference, in the order of the walk. */
 export function compareSnapshots(engine: TreeSnapshot, linux: TreeSnapshot): TreeDisagreement | null {
   for (const [path, fields] of linux) {
     const others = engine.get(path);
     if (others === undefined) return { path, field: 'name', engine: 'absent', linux: 'there' };
     for (const [field, value] of fields) {
-      if (!others.has(field) && OPTIONAL.has(field)) continue;
       const difference = compareValues(others.has(field) ? others.get(field) : 'absent', value);
       if (difference !== null) return { path, field, ...difference };
     }
@@ -118,5 +125,3 @@ export function compareSnapshots(engine: TreeSnapshot, linux: TreeSnapshot): Tre
   }
   return null;
 }
-
-const OPTIONAL = new Set(['uid', 'gid', 'blocks', 'device']);

@@ -14,14 +14,19 @@ export interface SessionOptions {
 
 /** The file system on an image cannot be used; the message says why. */
 export class ImageUnusable extends Error {
-  /** The image is damaged; else it is of a kind that the engine does not mount, or no file system. */
-  readonly isDamage: boolean;
+  /** It is damaged, or full; else what was asked for is not in it, or of a kind that the engine does not mount. */
+  readonly isFault: boolean;
 
-  constructor(message: string, isDamage: boolean) {
+  constructor(message: string, isFault: boolean) {
     super(message);
     this.name = 'ImageUnusable';
-    this.isDamage = isDamage;
+    this.isFault = isFault;
   }
+}
+
+/** Else the caller asked for what is not there, or cannot be. */
+export function isFaultOfImage({ code }: FsError): boolean {
+  return ['EIO', 'EUCLEAN', 'ENOSPC', 'EROFS'].includes(code);
 }
 
 /** Nobody disturbs this world, and its clock is that of the host, stopped at the start. */
@@ -73,7 +78,7 @@ class Session {
       return yield* mountFilesystem(this.world, { fixes: allFixes(), ...this.options });
     } catch (error) {
       if (!(error instanceof FsError)) throw error;
-      throw new ImageUnusable(error.where, error.code === 'EIO' || error.code === 'EUCLEAN');
+      throw new ImageUnusable(error.where, isFaultOfImage(error));
     }
   }
 }

@@ -6,7 +6,7 @@ import { BlockTable } from '../../record/block-table.ts';
 import type { Task } from '../../task/task.ts';
 import { openImageFiles } from './image-file.ts';
 import type { ImagePath } from './image-path.ts';
-import { ImageUnusable, workOnDisks } from './image-session.ts';
+import { ImageUnusable, isFaultOfImage, workOnDisks } from './image-session.ts';
 import { type Listing, listImage } from './list-image.ts';
 
 /** Which files of the host hold the file system, and how it is mounted. */
@@ -18,6 +18,8 @@ export interface ImageSource {
 }
 
 const PIECE = 2 ** 20;
+/** What is read between a mount and an unmount. */
+const PART = 16 * PIECE;
 /** After this many bytes what is cached of them is forgotten. */
 const CACHED_BYTES_MAX = 64 * PIECE;
 
@@ -40,17 +42,26 @@ export function listFiles(source: ImageSource, place: ImagePath, recursive: bool
   return listings;
 }
 
-/** Hands on the bytes of a file in pieces; symbolic links are followed. Throws `ImageUnusable`. */
-export function readFile(source: ImageSource, place: ImagePath, take: (bytes: Uint8Array) => void): void {
-  workOnImages(source, function* readAll(fs) {
-    try {
-      yield* readPieces(fs, place.path, function* hand(bytes) {
-        take(bytes);
-      });
-    } catch (error) {
-      throw unreadable(place, error);
-    }
-  });
+/**
+ * The bytes of a file in parts, so that whoever takes them need not hold all at once; symbolic links are followed.
+ * Throws `ImageUnusable`.
+ */
+export function* readFile(source: ImageSource, place: ImagePath): Generator<Uint8Array> {
+  const disks = openImageFiles(source.images).map((image) => BlockTable.over(image));
+  const options = { readOnly: true, degraded: source.degraded };
+  let size = 0;
+  for (let offset = 0; offset === 0 || offset < size; offset += PART) {
+    let part: Uint8Array = new Uint8Array(0);
+    workOnDisks(disks, options, function* readPart(fs) {
+      try {
+        size = (yield* stat(fs, place.path)).size;
+        part = new Uint8Array(yield* read(fs, place.path, offset, PART));
+      } catch (error) {
+        throw unreadable(place, error);
+      }
+    });
+    yield part;
+  }
 }
 
 /** A file as one JSON document has it. */
@@ -62,9 +73,7 @@ export interface WholeFile {
 }
 
 export function readWholeFile(source: ImageSource, place: ImagePath): WholeFile {
-  const pieces: Uint8Array[] = [];
-  readFile(source, place, (bytes) => pieces.push(new Uint8Array(bytes)));
-  const bytes = Buffer.concat(pieces);
+  const bytes = Buffer.concat([...readFile(source, place)]);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { path: place.text, size: bytes.length, sha256, base64: bytes.toString('base64') };
 }
@@ -86,6 +95,5 @@ export function* readPieces(
 /** What the file system said no to, as an error about the image. */
 export function unreadable(place: ImagePath, error: unknown): unknown {
   if (!(error instanceof FsError)) return error;
-  const isDamage = error.code === 'EIO' || error.code === 'EUCLEAN';
-  return new ImageUnusable(`${place.text}: ${error.message}`, isDamage);
+  return new ImageUnusable(`${place.text}: ${error.message}`, isFaultOfImage(error));
 }

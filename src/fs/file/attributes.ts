@@ -59,6 +59,7 @@ export function* changeOwner(files: Files, inode: Inode, uid: number | null, gid
       if (inode.isDirectory) return;
       inode.setMode(withoutPrivileges(inode.mode));
       yield* dropXattr(cursor, inode, CAPABILITY);
+      inode.hasCapability = false;
     });
   } finally {
     lock.release();

@@ -70,7 +70,8 @@ function* readItems(files: Files, source: Inode, range: SectorRange, shift: numb
       const start = Math.max(cursor.offset, range.start);
       const end = Math.min(itemEnd(cursor), range.end);
       const bytes = cursor.data.slice();
-      if (fileExtentType(viewOf(bytes), 0) !== FILE_EXTENT_TYPE.INLINE) cutItem(bytes, start - cursor.offset, end - start);
+      if (fileExtentType(viewOf(bytes), 0) !== FILE_EXTENT_TYPE.INLINE)
+        cutItem(bytes, start - cursor.offset, end - start);
       items.push({ start: start + shift, end: end + shift, bytes });
       yield* cursor.next();
     }

@@ -27,11 +27,11 @@ function saysNo(value: Uint8Array): boolean {
  */
 export function checkCompressionProperty(inode: Inode, name: Uint8Array, value: Uint8Array | null): void {
   if (!sameBytes(name, COMPRESSION_PROPERTY)) throw new FsError('EINVAL', `${showName(name)} is no property`);
-  if (value === null) return;
+  if (value === null || value.length === 0) return;
   if ((inode.flags & (INODE_FLAG.NODATACOW | INODE_FLAG.NODATASUM)) !== 0) {
     throw new FsError('EINVAL', `inode ${inode.number} cannot be compressed: its data has no checksums`);
   }
-  if (value.length === 0 || algorithmOf(value) !== null || saysNo(value)) return;
+  if (algorithmOf(value) !== null || saysNo(value)) return;
   throw new FsError('EINVAL', `${showName(value)} is no way to compress`);
 }
 

@@ -125,8 +125,21 @@ export function* addName(
   inode: InodeNumber,
   type: number,
 ): Task<void> {
-  const index = yield* takeIndex(cursor, directory);
   const location: Key = { objectid: inode, type: KEY_TYPE.INODE_ITEM, offset: 0 };
+  const index = yield* addEntry(cursor, handle, directory, name, location, type);
+  yield* addReference(cursor, inode, directory.number, { index, name });
+}
+
+/** The part of `addName` that lies in the directory. Returns the index of the name. */
+export function* addEntry(
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  directory: Inode,
+  name: Uint8Array,
+  location: Key,
+  type: number,
+): Task<number> {
+  const index = yield* takeIndex(cursor, directory);
   const entry: DirEntry = { location, transid: handle.generation, type, name, data: NO_DATA };
   const bytes = encodeDirEntries([entry]);
   const hash = nameHash(name);
@@ -134,14 +147,19 @@ export function* addName(
   appendAt(cursor, directory.number, KEY_TYPE.DIR_ITEM, hash, bytes);
   yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, index);
   appendAt(cursor, directory.number, KEY_TYPE.DIR_INDEX, index, bytes);
-  yield* addReference(cursor, inode, directory.number, { index, name });
   directory.changeSize(2 * name.length);
+  return index;
 }
 
 /** Takes a name away from `inode`: the reverse of `addName`. Throws EUCLEAN when its items are not all there. */
 export function* removeName(cursor: ChangeCursor, directory: Inode, name: Uint8Array, inode: InodeNumber): Task<void> {
   const index = yield* removeReference(cursor, inode, directory.number, name);
   if (index === null) throw missing('INODE_REF', directory, name);
+  yield* removeEntry(cursor, directory, name, index);
+}
+
+/** The reverse of `addEntry`. */
+export function* removeEntry(cursor: ChangeCursor, directory: Inode, name: Uint8Array, index: number): Task<void> {
   yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, index);
   if (!cursor.found) throw missing('DIR_INDEX', directory, name);
   cursor.remove();
@@ -153,6 +171,6 @@ export function* removeName(cursor: ChangeCursor, directory: Inode, name: Uint8A
   directory.changeSize(-2 * name.length);
 }
 
-function missing(item: string, directory: Inode, name: Uint8Array): FsError {
+export function missing(item: string, directory: Inode, name: Uint8Array): FsError {
   return new FsError('EUCLEAN', `${item} of ${showName(name)} in directory inode ${directory.number} is not there`);
 }

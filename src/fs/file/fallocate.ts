@@ -1,6 +1,7 @@
 import { alignDown, alignUp, type ByteCount, type FileOffset, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
+import { MODE_TYPE } from '../format/inode.ts';
 import { expandFile } from './buffered-io.ts';
 import { FILE_SIZE_MAX } from './file-limits.ts';
 import type { Files } from './files.ts';
@@ -24,6 +25,7 @@ export function checkFallocate(inode: Inode, offset: FileOffset, length: ByteCou
     throw new FsError('EINVAL', what);
   }
   if (inode.isDirectory) throw new FsError('EISDIR', `${what}: it is a directory`);
+  if ((inode.mode & MODE_TYPE.MASK) === MODE_TYPE.FIFO) throw new FsError('ESPIPE', `${what}: it is a pipe`);
   if (!inode.isRegular) throw new FsError('ENODEV', `${what}: it is no regular file`);
   if (offset + length > FILE_SIZE_MAX) throw new FsError('EFBIG', what);
 }

@@ -3,8 +3,8 @@ import type { FsInfo } from '../transaction/fs-info.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type ExtentMapRules, extentMapRulesOf } from './extent-map-rules.ts';
 import type { MayAllocate } from './extent-map-tree.ts';
-import { pendingItemBytes } from './pending-items.ts';
 import { InodeCache } from './inode-cache.ts';
+import { pendingItemBytes } from './pending-items.ts';
 
 /** Everything in memory about the files of a mounted file system. */
 export class Files {
@@ -17,6 +17,7 @@ export class Files {
   readonly inodes: InodeCache;
   /** One rename at a time, so that directories stay a tree. */
   readonly renameLock: Mutex;
+  private readonly entered = new Set<Tree>();
   /** May the piece of a split extent map be allocated? */
   readonly maySplit: MayAllocate;
 
@@ -31,5 +32,12 @@ export class Files {
     this.renameLock = world.mutex('rename', 0);
     fs.pendingItemBytes = () => pendingItemBytes(this);
     this.maySplit = () => world.mayFail('split-extent-map') === null;
+  }
+
+  /** True once for each subvolume but the mounted one: what a crash left in it is then cleared up, unless read-only. */
+  entersFirst(tree: Tree): boolean {
+    if (tree === this.tree || this.fs.isReadOnly || tree.isReadOnly || this.entered.has(tree)) return false;
+    this.entered.add(tree);
+    return true;
   }
 }

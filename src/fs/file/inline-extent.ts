@@ -63,7 +63,7 @@ export function* writeInlineExtent(files: Files, inode: Inode, formOf: () => Inl
     throw error;
   }
   try {
-    const isWritten = yield* replaceByInline(files, handle, inode, formOf);
+    const isWritten = yield* replaceByInline(handle, inode, formOf);
     if (isWritten) yield* dropExtentMaps(files, inode, 0, SECTOR_SIZE, false);
     return isWritten;
   } catch (error) {
@@ -74,19 +74,14 @@ export function* writeInlineExtent(files: Files, inode: Inode, formOf: () => Inl
   }
 }
 
-function* replaceByInline(
-  files: Files,
-  handle: TransactionHandle,
-  inode: Inode,
-  formOf: () => InlineForm | null,
-): Task<boolean> {
+function* replaceByInline(handle: TransactionHandle, inode: Inode, formOf: () => InlineForm | null): Task<boolean> {
   const cursor = yield* openForChange(handle, inode.tree);
   try {
     // The size may have changed until the tree was ours; from here on a change of it has its own item to come.
     const form = formOf();
     if (form === null) return false;
     yield* dropFileExtents(cursor, handle, inode, 0, SECTOR_SIZE);
-    if (!files.mutations.has('lost-write')) yield* insertInlineExtent(cursor, handle, inode, form);
+    yield* insertInlineExtent(cursor, handle, inode, form);
     inode.setDiskSize(form.ramBytes);
     yield* writeInodeItem(cursor, handle, inode);
     return true;

@@ -1,30 +1,53 @@
 import { assert } from '../../base/assert.ts';
+import { viewOf } from '../../base/bytes.ts';
 import type { InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { INCOMPAT } from '../format/feature-flags.ts';
-import { INODE_ITEM_SIZE } from '../format/inode.ts';
+import { encodeName, nameHash } from '../format/directory.ts';
+import { INODE_ITEM_SIZE, inodeMode, MODE_TYPE } from '../format/inode.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
-import { findItem, searchTree } from '../tree/cursor.ts';
+import { searchTree } from '../tree/cursor.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { Files } from './files.ts';
 import { Inode } from './inode.ts';
+
+const CAPABILITY_HASH = nameHash(encodeName('security.capability'));
 
 /** The inode, read if it is not in memory, and held for the caller. Throws ENOENT when there is none, EIO. */
 export function* getInode(files: Files, tree: Tree, number: InodeNumber): Task<Inode> {
   const cached = files.inodes.find(tree, number);
   if (cached !== null) return cached;
-  const item = yield* findItem(files.fs, tree, { objectid: number, type: KEY_TYPE.INODE_ITEM, offset: 0 });
+  const { item, hasCapability } = yield* readInode(files, tree, number);
   // Another task may have read it meanwhile.
   const already = files.inodes.find(tree, number);
   if (already !== null) return already;
   if (item === null) throw new FsError('ENOENT', `inode ${number} of tree ${tree.id} is not there`);
   if (item.length < INODE_ITEM_SIZE) throw new FsError('EUCLEAN', `inode ${number}: its item has ${item.length} bytes`);
   const inode = new Inode(files.world, tree, number, item, files.rules);
+  inode.hasCapability = hasCapability;
   files.inodes.add(inode);
   return inode;
+}
+
+/** The inode's item, null where there is none, and whether it has an attribute that a write must take away. */
+function* readInode(files: Files, tree: Tree, number: InodeNumber) {
+  const cursor = yield* searchTree(files.fs, tree, { objectid: number, type: KEY_TYPE.INODE_ITEM, offset: 0 });
+  try {
+    if (!cursor.found) return { item: null, hasCapability: false };
+    const item = cursor.data.slice();
+    if (!isRegularItem(item)) return { item, hasCapability: false };
+    yield* cursor.seek(number, KEY_TYPE.XATTR_ITEM, CAPABILITY_HASH);
+    return { item, hasCapability: cursor.found };
+  } finally {
+    cursor.release();
+  }
+}
+
+function isRegularItem(item: Uint8Array): boolean {
+  return item.length >= INODE_ITEM_SIZE && (inodeMode(viewOf(item), 0) & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
 }
 
 /** Writes the inode's item, which is there. */

@@ -3,7 +3,6 @@ import type { Errno } from '../../base/errno.ts';
 import type { Generation, InodeNumber } from '../../base/units.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
 import type { Counter, RangeLock, RwSemaphore, World } from '../../task/world.ts';
-import type { CompressionName } from '../format/compression.ts';
 import { INODE_FLAG, INODE_TIME_AT, MODE_TYPE } from '../format/inode.ts';
 import { readNanoseconds, writeNanoseconds } from '../format/timestamp.ts';
 import type { Tree } from '../tree/tree.ts';
@@ -61,10 +60,10 @@ export class Inode {
   isOrphan = false;
   /** It was made without a name and may get one. */
   isLinkable = false;
+  /** It may have the attribute `security.capability`, which goes when the file is written to. */
+  hasCapability = false;
   /** What a directory passes on to what is made in it, from its attributes; null while that is not known. */
   heritage: Heritage | null = null;
-  /** How its data is to be compressed whatever the mount says, from the attribute `btrfs.compression`. */
-  compressionProperty: CompressionName | null = null;
   /** An orphan that nobody holds any more: its items are being removed. */
   isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */

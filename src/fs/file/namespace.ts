@@ -1,13 +1,18 @@
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
+import { KEY_TYPE } from '../format/key.ts';
+import { decodeRootRef } from '../format/root-item.ts';
 import { openSubvolumeTree } from '../transaction/open-tree.ts';
-import { findName, findParent, type NameTarget, ROOT_DIRECTORY } from './directory-items.ts';
+import { findItem } from '../tree/cursor.ts';
+import { findName, type NameTarget } from './directory-items.ts';
+import { cleanUpOrphans } from './evict.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { getInode } from './inode-items.ts';
 import type { ParsedPath } from './path.ts';
 import { isRelative, type PathWalk, startWalk, stopWalk, walkOn } from './path-walk.ts';
+import { findParentDirectory, isStub, isSubvolumeRoot, makeStub } from './subvolume-root.ts';
 
 /** A directory, held for the caller, and the last name of a path, which may or may not be in it. */
 export interface Place {
@@ -66,11 +71,18 @@ export function* lookUp(files: Files, directory: Inode, name: Uint8Array): Task<
   }
 }
 
-/** What an entry of the directory leads to, held for the caller; a subvolume is entered at its root directory. */
+/**
+ * What an entry of the directory leads to, held for the caller; a subvolume is entered at its root directory. A snapshot
+ * has the names of subvolumes too, but not the subvolumes: each is an empty directory there.
+ */
 export function* getTarget(files: Files, directory: Inode, target: NameTarget): Task<Inode> {
   if (target.subvolume === null) return yield* getInode(files, directory.tree, target.inode);
-  const tree = yield* openSubvolumeTree(files.fs, target.subvolume);
-  if (tree === null) throw new FsError('ENOENT', `subvolume ${target.subvolume} is not there`);
+  const key = { objectid: directory.tree.id, type: KEY_TYPE.ROOT_REF, offset: target.subvolume };
+  const reference = yield* findItem(files.fs, files.fs.trees.root, key);
+  const isHere = reference !== null && decodeRootRef(reference).dirid === directory.number;
+  const tree = isHere ? yield* openSubvolumeTree(files.fs, target.subvolume) : null;
+  if (tree === null) return makeStub(files, directory);
+  if (files.entersFirst(tree)) yield* cleanUpOrphans(files, tree);
   return yield* getInode(files, tree, target.inode);
 }
 
@@ -90,6 +102,7 @@ export function releaseAll(held: Held[]): void {
 /** Whether a name still leads to what it led to before that was locked too. */
 export function leadsTo(directory: Inode, target: NameTarget | null, inode: Inode | null): boolean {
   if (target === null || inode === null) return target === inode;
+  if (isStub(inode)) return target.subvolume !== null;
   return target.inode === inode.number && (target.subvolume ?? directory.tree.id) === inode.tree.id;
 }
 
@@ -99,19 +112,18 @@ export function checkAlive(directory: Inode, path: ParsedPath): void {
   if (directory.tree.isReadOnly) throw new FsError('EROFS', `${path.text}: its subvolume is read-only`);
 }
 
-/** True when `directory` lies under `ancestor`, or is it. The caller keeps renames away. */
+/** True when `directory` lies under `ancestor`, or is it, also by way of subvolumes. The caller keeps renames away. */
 export function* isWithin(files: Files, directory: Inode, ancestor: Inode): Task<boolean> {
-  const { tree } = directory;
-  if (tree !== ancestor.tree) return false;
-  let { number } = directory;
-  for (;;) {
-    if (number === ancestor.number) return true;
-    if (number === ROOT_DIRECTORY) return false;
-    const inode = yield* getInode(files, tree, number);
-    try {
-      number = yield* findParent(files, inode);
-    } finally {
-      files.inodes.put(inode);
+  let at = files.inodes.hold(directory);
+  try {
+    for (;;) {
+      if (at === ancestor) return true;
+      if (isSubvolumeRoot(at) && at.tree === files.tree) return false;
+      const parent = yield* findParentDirectory(files, at);
+      files.inodes.put(at);
+      at = parent;
     }
+  } finally {
+    files.inodes.put(at);
   }
 }

@@ -13,10 +13,13 @@ import { checkReferenceFits } from './inode-references.ts';
 import { checkAlive, isWithin, leadsTo, lockInodes, lookUp, type Place, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 import { checkMayRemove, checkMayWrite } from './permission.ts';
+import { giveAnyName, takeAnyName, writeInode } from './subvolume-names.ts';
+import { isStub, isSubvolumeRoot } from './subvolume-root.ts';
 import { dropLink } from './unlink.ts';
 
 const RENAME = { items: 14 } as const;
 const EXCHANGE = { items: 18 } as const;
+const AMONG_SUBVOLUMES = { items: 26 } as const;
 
 /** Both ends of a rename; what they lead to is held and locked. */
 interface RenameEnds {
@@ -87,7 +90,8 @@ function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths
       checkTrailingSlash(ends, paths);
       if (source === victim) return;
       yield* checkRename(files, ends, paths);
-      if (how.exchange) yield* applyExchange(files, { ...ends, victim: victim! });
+      if (involvesSubvolumes(ends)) yield* applyAmongSubvolumes(files, ends);
+      else if (how.exchange) yield* applyExchange(files, { ...ends, victim: victim! });
       else yield* applyRename(files, ends);
       return;
     } finally {
@@ -123,17 +127,28 @@ function* checkRename(files: Files, ends: RenameEnds, paths: RenamePaths): Task<
   if (victim !== null) checkMayRemove(to.directory, victim);
   else checkMayWrite(to.directory);
   checkAlive(to.directory, paths.to);
-  if (victim !== null && !how.exchange) yield* checkReplaceable(files, source, victim, paths.to);
+  if (victim !== null && !how.exchange) checkReplaceable(source, victim, paths.to);
+  checkSubvolumes(ends, paths);
+  if (victim?.isDirectory && !how.exchange && !(yield* isEmptyDirectory(files, victim))) {
+    throw new FsError('ENOTEMPTY', `${paths.to.text} is not empty`);
+  }
   yield* checkRoom(files, from.directory, from.name, to, source);
   if (how.exchange) yield* checkRoom(files, to.directory, to.name, from, victim!);
 }
 
-function* checkReplaceable(files: Files, source: Inode, victim: Inode, path: ParsedPath): Task<void> {
+function checkReplaceable(source: Inode, victim: Inode, path: ParsedPath): void {
   if (source.isDirectory && !victim.isDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
   if (!source.isDirectory && victim.isDirectory) throw new FsError('EISDIR', `${path.text} is a directory`);
-  if (victim.isDirectory && !(yield* isEmptyDirectory(files, victim))) {
-    throw new FsError('ENOTEMPTY', `${path.text} is not empty`);
-  }
+}
+
+/** Only subvolumes move between subvolumes, and none is replaced by a rename. */
+function checkSubvolumes({ source, victim, from, to, how }: RenameEnds, { to: path }: RenamePaths): void {
+  const staysInTree = from.directory.tree === to.directory.tree;
+  const areMovable = isSubvolumeRoot(source) && (!how.exchange || isSubvolumeRoot(victim!));
+  if (!staysInTree && !areMovable) throw new FsError('EXDEV', `${path.text} lies in another subvolume`);
+  const isStubMoved = isStub(source) || (how.exchange && isStub(victim!));
+  const isSubvolumeReplaced = victim !== null && !how.exchange && isSubvolumeRoot(victim);
+  if (isStubMoved || isSubvolumeReplaced) throw new FsError('ENOTEMPTY', `${path.text}: a subvolume is in the way`);
 }
 
 /** The new name fits beside others with its hash, in the directory and in the inode. */
@@ -146,7 +161,46 @@ function* checkRoom(
 ): Task<void> {
   const isSameItem = oldDirectory === place.directory && nameHash(oldName) === nameHash(place.name);
   if (!isSameItem) yield* checkNameFits(files, place.directory, place.name);
-  yield* checkReferenceFits(files, inode, place.directory, place.name);
+  if (!isSubvolumeRoot(inode)) yield* checkReferenceFits(files, inode, place.directory, place.name);
+}
+
+function involvesSubvolumes({ source, victim }: RenameEnds): boolean {
+  return isSubvolumeRoot(source) || (victim !== null && (isSubvolumeRoot(victim) || isStub(victim)));
+}
+
+/** As the other two, one tree after the other. */
+function* applyAmongSubvolumes(files: Files, { from, to, source, victim, how }: RenameEnds): Task<void> {
+  const handle = yield* startTransaction(files.fs, AMONG_SUBVOLUMES);
+  try {
+    yield* takeAnyName(handle, from, source);
+    if (victim !== null) yield* takeAnyName(handle, to, victim);
+    yield* giveAnyName(handle, to, source);
+    if (victim !== null && how.exchange) yield* giveAnyName(handle, from, victim);
+    else if (victim !== null && !isStub(victim)) yield* dropLinkOf(handle, victim);
+    for (const inode of how.exchange ? [source, victim!] : [source]) {
+      if (isSubvolumeRoot(inode)) continue;
+      inode.touchTimes(false);
+      yield* writeInode(handle, inode);
+    }
+    for (const directory of new Set([from.directory, to.directory])) {
+      directory.touchTimes(true);
+      yield* writeInode(handle, directory);
+    }
+  } catch (error) {
+    if (error instanceof FsError) abortTransaction(files.fs, error.code, `rename of subvolume ${source.tree.id}`);
+    throw error;
+  } finally {
+    leaveTransaction(handle);
+  }
+}
+
+function* dropLinkOf(handle: TransactionHandle, inode: Inode): Task<void> {
+  const cursor = yield* openForChange(handle, inode.tree);
+  try {
+    yield* dropLink(cursor, handle, inode);
+  } finally {
+    cursor.release();
+  }
 }
 
 function* applyRename(files: Files, ends: RenameEnds): Task<void> {

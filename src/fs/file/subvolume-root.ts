@@ -1,13 +1,22 @@
 import type { TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
+import { viewOf } from '../../base/bytes.ts';
 import { FsError } from '../errors.ts';
+import {
+  INODE_FLAG,
+  INODE_ITEM_SIZE,
+  MODE_TYPE,
+  setInodeFlags,
+  setInodeMode,
+  setInodeNlink,
+} from '../format/inode.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import { decodeRootRef, type RootRef } from '../format/root-item.ts';
 import { openSubvolumeTree } from '../transaction/open-tree.ts';
 import { searchTree } from '../tree/cursor.ts';
 import { findParent, ROOT_DIRECTORY } from './directory-items.ts';
 import type { Files } from './files.ts';
-import type { Inode } from './inode.ts';
+import { Inode } from './inode.ts';
 import { getInode } from './inode-items.ts';
 
 /** Where a subvolume hangs: the name that leads to it, and the subvolume that has the name. */
@@ -18,6 +27,24 @@ export interface SubvolumePlace extends RootRef {
 /** The root directory of a subvolume: it has no name of its own in it, but may have one in another subvolume. */
 export function isSubvolumeRoot(inode: Inode): boolean {
   return inode.number === ROOT_DIRECTORY;
+}
+
+/** What stands in a snapshot where the origin has a subvolume: an empty directory that nobody can write into. */
+const STUB_NUMBER = 2;
+
+export function isStub(inode: Inode): boolean {
+  return inode.number === STUB_NUMBER;
+}
+
+/** Held for the caller; it is in memory alone, and each look finds another one. */
+export function makeStub(files: Files, directory: Inode): Inode {
+  const item = new Uint8Array(INODE_ITEM_SIZE);
+  setInodeNlink(viewOf(item), 0, 1);
+  setInodeMode(viewOf(item), 0, MODE_TYPE.DIRECTORY | 0o755);
+  setInodeFlags(viewOf(item), 0, INODE_FLAG.READONLY);
+  const stub = new Inode(files.world, directory.tree, STUB_NUMBER, item, files.rules);
+  stub.references = 1;
+  return stub;
 }
 
 /** The name of a subvolume; null for the topmost one, and for one that was deleted. */

@@ -5,6 +5,7 @@ import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
+import { deleteSubvolume, removeStub } from './delete-subvolume.ts';
 import { findName, isEmptyDirectory, removeName } from './directory-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
@@ -12,6 +13,7 @@ import { writeInodeItem } from './inode-items.ts';
 import { checkAlive, leadsTo, lockInodes, lookUp, releaseAll, walkToPlace } from './namespace.ts';
 import { isDot, type ParsedPath } from './path.ts';
 import { checkMayRemove } from './permission.ts';
+import { isStub, isSubvolumeRoot } from './subvolume-root.ts';
 
 const REMOVAL = { items: 8, releasesSpace: true } as const;
 const EMPTY = new Uint8Array(0);
@@ -41,7 +43,9 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
         checkAlive(directory, path);
         checkMayRemove(directory, inode);
         yield* checkRemovable(files, inode, path, wantsDirectory);
-        yield* removeLocked(files, directory, name, inode);
+        if (isSubvolumeRoot(inode)) yield* deleteSubvolume(files, { directory, name }, inode);
+        else if (isStub(inode)) yield* removeStub(files, { directory, name }, inode);
+        else yield* removeLocked(files, directory, name, inode);
         return;
       } finally {
         releaseAll(held);

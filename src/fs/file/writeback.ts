@@ -2,7 +2,14 @@ import { alignUp, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { type PendingWrite, submitLogicalWrite } from '../volume/volume.ts';
-import { endOfUnpacked, markIncompressible, type PackedPages, packedForm, packPages } from './compression-choice.ts';
+import {
+  compressionWish,
+  endOfUnpacked,
+  markIncompressible,
+  type PackedPages,
+  packedForm,
+  packPages,
+} from './compression-choice.ts';
 import { checksumsOf } from './data-checksum.ts';
 import {
   type CountedReservation,
@@ -13,8 +20,8 @@ import {
 } from './data-placement.ts';
 import { DATA } from './file-limits.ts';
 import type { Files } from './files.ts';
-import { plainForm, writeInlineExtent } from './inline-extent.ts';
 import { plugLostData } from './hole-items.ts';
+import { plainForm, writeInlineExtent } from './inline-extent.ts';
 import type { Inode } from './inode.ts';
 import { finishOrderedExtent, waitForOrderedRange } from './ordered-completion.ts';
 import type { OrderedExtent } from './ordered-extent.ts';
@@ -61,12 +68,15 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
     // The run may have been written, or cut by a truncate, before the range was ours.
     const run = inode.pages.nextDirtyRun(first, end, end - first);
     if (run === null || run.start !== first) return run === null ? end : run.start;
-    const packed = packPages(files, inode, run.start, run.end);
+    const wish = yield* compressionWish(files, inode);
+    const packed = wish === null ? null : packPages(inode, wish, run.start, run.end);
     if (first === 0 && (yield* writeFirstPageInline(files, inode, packed))) return 1;
-    ordered = packed === null ? null : yield* placePacked(files, inode, first, packed);
+    if (packed?.savesSpace === false) markIncompressible(inode, wish!);
+    ordered = packed?.savesSpace === true ? yield* placePacked(files, inode, first, packed) : null;
     const isPacked = ordered !== null;
-    ordered ??= yield* placeRun(files, inode, run.start, endOfUnpacked(files, inode, run.start, run.end));
-    if (ordered === null) return run.end;
+    const plainEnd = endOfUnpacked(wish, run.start, run.end);
+    ordered ??= yield* placeRun(files, inode, run.start, plainEnd);
+    if (ordered === null) return plainEnd;
     pages = inode.pages.within(first, ordered.end / PAGE_SIZE);
     data = takeDirtyBytes(inode, pages, ordered.length);
     if (isPacked) data = paddedTo(packed!.bytes, ordered.diskLength);
@@ -131,18 +141,15 @@ function* placeRun(files: Files, inode: Inode, first: number, end: number): Task
   }
 }
 
-/** One extent for compressed pages; null where they save no space, or there is no such space in one piece. */
+/** One extent for compressed pages; null where there is no space for them in one piece. */
 function* placePacked(files: Files, inode: Inode, first: number, packed: PackedPages): Task<OrderedExtent | null> {
-  if (!packed.savesSpace) {
-    markIncompressible(files, inode);
-    return null;
-  }
   const diskLength = alignUp(packed.bytes.length, SECTOR_SIZE);
   let reserved: CountedReservation;
   try {
     reserved = yield* reserveCounted(files, diskLength, diskLength);
   } catch (error) {
-    if (error instanceof FsError && error.code === 'ENOSPC') return null;
+    // Without compression it may fit, in pieces, or fail for the same reason.
+    if (error instanceof FsError) return null;
     throw error;
   }
   returnPromises(files, inode, first, packed.end);

@@ -1,4 +1,4 @@
-import { sameBytes } from '../../base/bytes.ts';
+import { sameBytes, viewOf } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { MODE_TYPE } from '../format/inode.ts';
@@ -21,7 +21,11 @@ export interface SetXattrHow {
 }
 
 const LIST_SIZE_MAX = 65536;
-const CAPABILITY_SIZES = [20, 24];
+/** By version, in the highest byte: two sets of 32 capabilities; from 3 on with the user they are for. */
+const CAPABILITY_SIZES: ReadonlyMap<number, number> = new Map([
+  [2, 20],
+  [3, 24],
+]);
 const EMPTY = new Uint8Array(0);
 
 /** Throws EOPNOTSUPP, EPERM, EINVAL, EACCES, E2BIG, ENOSPC (too large for a leaf), EEXIST, ENODATA, EROFS. */
@@ -35,9 +39,7 @@ export function* setInodeXattr(files: Files, inode: Inode, xattr: Xattr, how: Se
       yield* setAcl(files, inode, name, value);
       return;
     }
-    if (sameBytes(name, CAPABILITY) && !CAPABILITY_SIZES.includes(value.length) && value.length > 0) {
-      throw new FsError('EINVAL', `${showName(name)}: ${value.length} bytes are no set of capabilities`);
-    }
+    if (sameBytes(name, CAPABILITY)) checkCapability(value);
     const isProperty = nameClassOf(name) === 'btrfs';
     if (isProperty) {
       checkCompressionProperty(inode, name, value);
@@ -50,8 +52,28 @@ export function* setInodeXattr(files: Files, inode: Inode, xattr: Xattr, how: Se
     yield* checkRoom(files, inode, xattr, how);
     yield* changeXattrs(files, inode, function* put(cursor, handle) {
       yield* putXattr(cursor, handle, inode, xattr);
+      if (sameBytes(name, CAPABILITY)) inode.hasCapability = true;
       if (isProperty) inode.setFlags(compressionFlags(inode.flags, value));
     });
+  } finally {
+    lock.release();
+  }
+}
+
+function checkCapability(value: Uint8Array): void {
+  if (value.length === 0) return;
+  const magic = value.length < 4 ? 0 : viewOf(value).getUint32(0, true);
+  const isKnown = (magic & 0x00fffffe) === 0 && CAPABILITY_SIZES.get(magic >>> 24) === value.length;
+  if (!isKnown) throw new FsError('EINVAL', `${value.length} bytes are no set of capabilities`);
+}
+
+/** As a write to the file takes them away. */
+export function* dropCapability(files: Files, inode: Inode): Task<void> {
+  const lock = yield* inode.lock.acquire('exclusive');
+  try {
+    if (!inode.hasCapability) return;
+    if ((yield* findXattr(files, inode, CAPABILITY)) === null) inode.hasCapability = false;
+    else yield* removeExisting(files, inode, CAPABILITY, true);
   } finally {
     lock.release();
   }
@@ -123,6 +145,7 @@ function* removeExisting(files: Files, inode: Inode, name: Uint8Array, mustExist
   if (!exists && mustExist) throw new FsError('ENODATA', `${showName(name)} of inode ${inode.number} is not there`);
   yield* changeXattrs(files, inode, function* drop(cursor) {
     yield* dropXattr(cursor, inode, name);
+    if (sameBytes(name, CAPABILITY)) inode.hasCapability = false;
     if (nameClassOf(name) === 'btrfs') inode.setFlags(compressionFlags(inode.flags, EMPTY));
   });
 }

@@ -1,5 +1,5 @@
-import { SECTOR_SIZE } from '../../base/units.ts';
 import type { ByteCount } from '../../base/units.ts';
+import { SECTOR_SIZE } from '../../base/units.ts';
 
 /**
  * LZO data as btrfs stores it, for reading: the length of all of it, then each sector as a segment of its own behind its

@@ -97,6 +97,18 @@ export function rootItemLevel(view: DataView, at: number): number {
   return view.getUint8(at + 238);
 }
 
+/** A subvolume under deletion: nothing of its tree is dropped yet. */
+export function markRootItemDead(view: DataView, at: number): void {
+  writeU64(view, at + 208, (readU64(view, at + 208) % ROOT_FLAG.DEAD) + ROOT_FLAG.DEAD);
+  view.setUint32(at + 216, 0, true);
+  for (let byte = 220; byte < 238; byte++) view.setUint8(at + byte, 0);
+}
+
+/** Of a root item of full size; zeroes where it has none. */
+export function rootItemUuids(item: Uint8Array): { readonly uuid: Uint8Array; readonly receivedUuid: Uint8Array } {
+  return { uuid: item.slice(247, 263), receivedUuid: item.slice(279, 295) };
+}
+
 /** What every commit changes: where the root block is now. Sets both generations; the item must be of full size. */
 export function setRootItemNode(
   view: DataView,

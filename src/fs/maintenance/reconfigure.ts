@@ -5,6 +5,7 @@ import type { Files } from '../file/files.ts';
 import { findFirstFreeNumber } from '../file/inode-items.ts';
 import { flushAll } from '../file/sync.ts';
 import { commitTransaction } from '../transaction/commit.ts';
+import { rebuildFreeSpaceTree } from '../transaction/free-space-rebuild.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { tooManyMissing } from '../transaction/missing-devices.ts';
 import { cancelAllScrubs } from '../transaction/scrub-control.ts';
@@ -73,6 +74,7 @@ function* becomeWritable(files: Files): Task<void> {
   if (fs.aborted !== null) {
     throw new FsError('EINVAL', `remount: the file system aborted with ${fs.aborted} at ${fs.abortedWhere}`);
   }
+  if (fs.whyNotWritable !== null) throw new FsError('EINVAL', `remount: superblock: ${fs.whyNotWritable}`);
   const problem = tooManyMissing(fs.volume);
   if (problem !== null) {
     throw new FsError('EACCES', `remount: ${problem}; too many missing devices, writable remount is not allowed`);
@@ -80,6 +82,7 @@ function* becomeWritable(files: Files): Task<void> {
   const isFirstTime = !files.inodes.knowsFreeNumbers(files.tree);
   if (isFirstTime) yield* findFirstFreeNumber(files, files.tree);
   setReadOnly(fs, false);
+  yield* rebuildFreeSpaceTree(fs);
   if (isFirstTime) yield* cleanUpOrphans(files, files.tree);
   yield* resumeReplace(files);
 }

@@ -308,7 +308,7 @@ export class Space {
   promiseMetadata(bytes: ByteCount, commitBytes: ByteCount, mayUseReserve: boolean): boolean {
     const info = this.infoFor(BLOCK_GROUP_FLAG.METADATA);
     const kept = mayUseReserve ? this.globalReserve() / 4 : this.globalReserve();
-    const margin = info.free - info.promisedMetadata - commitBytes - bytes - kept;
+    const margin = info.free - info.promisedMetadata - this.dataShare(info) - commitBytes - bytes - kept;
     this.world.touch(SPACE, margin < COMMUTING_BLOCKS_MIN * this.nodeSize ? 'write' : 'update');
     if (margin < 0) return false;
     info.promisedMetadata += bytes;
@@ -325,7 +325,9 @@ export class Space {
   /** Promises `bytes` of data space to a write. False when less than that is free and promised to nobody. */
   promiseData(bytes: ByteCount): boolean {
     const info = this.infoFor(BLOCK_GROUP_FLAG.DATA);
-    const margin = info.free - info.promisedData - bytes;
+    const isMixed = (info.type & BLOCK_GROUP_FLAG.METADATA) !== 0;
+    const forMetadata = isMixed ? info.promisedMetadata + this.globalReserve() : 0;
+    const margin = info.free - info.promisedData - forMetadata - bytes;
     this.world.touch(SPACE, margin < COMMUTING_DATA_BYTES_MIN ? 'write' : 'update');
     if (margin < 0) return false;
     info.promisedData += bytes;
@@ -348,6 +350,11 @@ export class Space {
 
   usedMetadataBytes(): ByteCount {
     return this.infoFor(BLOCK_GROUP_FLAG.METADATA).used;
+  }
+
+  /** In mixed groups, what is promised to data is not there for metadata. */
+  private dataShare(info: SpaceInfo): ByteCount {
+    return (info.type & BLOCK_GROUP_FLAG.DATA) !== 0 ? info.promisedData : 0;
   }
 
   /** What commits and deletions may need, and nobody else gets. */

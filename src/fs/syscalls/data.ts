@@ -92,14 +92,16 @@ export function* read(
 /**
  * Stores bytes through a shared mapping: open, mmap, store, munmap. The file does not grow, and what lies behind its end on
  * its last page is lost. Throws EFAULT for what Linux answers by SIGBUS: a page beyond the end of the file, or one that
- * cannot be read or has no space to go to; the pages before it are stored.
+ * cannot be read or has no space to go to; the pages before it are stored. EACCES, EISDIR, ENODEV, EINVAL as mmap(2).
  */
 export function* mapWrite(fs: MountedFilesystem, target: FileTarget, offset: number, bytes: Uint8Array): Task<void> {
   throwIfReadOnly(fs.info);
   checkOffset(offset, 'mapped write');
+  checkHandleMaps(fs, target, true);
   const inode = yield* holdToWrite(fs, target);
   try {
     checkMappable(inode, bytes.length);
+    if (inode.isAppendOnly) throw new FsError('EACCES', `mmap: inode ${inode.number} is append-only`);
     yield* storeMapped(fs.files, inode, offset, bytes);
   } finally {
     fs.files.inodes.put(inode);
@@ -111,6 +113,7 @@ export function* mapWrite(fs: MountedFilesystem, target: FileTarget, offset: num
 export function* mapRead(fs: MountedFilesystem, target: FileTarget, offset: number, length: number): Task<Uint8Array> {
   checkOffset(offset, 'mapped read');
   checkOffset(length, 'mapped read');
+  checkHandleMaps(fs, target, false);
   const inode = yield* hold(fs, target);
   let bytes: Uint8Array;
   try {
@@ -129,6 +132,13 @@ export function* msync(fs: MountedFilesystem, target: FileTarget, offset: number
   checkOffset(length, 'msync');
   if (offset % PAGE_SIZE !== 0) throw new FsError('EINVAL', `msync: ${offset} is no multiple of ${PAGE_SIZE}`);
   if (length > 0) yield* fdatasync(fs, target);
+}
+
+/** Every mapping needs a handle that may read, a shared one to store into also one that may write. */
+function checkHandleMaps(fs: MountedFilesystem, target: FileTarget, isToWrite: boolean): void {
+  const file = openFileOf(fs, target);
+  if (file === null || (file.isReadable && (file.isWritable || !isToWrite))) return;
+  throw new FsError('EACCES', `mmap: handle ${target} was not opened for that`);
 }
 
 function checkMappable(inode: Inode, length: number): void {

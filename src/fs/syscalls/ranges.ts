@@ -7,6 +7,7 @@ import { dropExtentMaps } from '../file/extent-map-access.ts';
 import { checkFallocate, preallocateFile, type Wish } from '../file/fallocate.ts';
 import { mapFileExtents, type ReportedExtent } from '../file/fiemap.ts';
 import type { Inode } from '../file/inode.ts';
+import { checkNotImmutable } from '../file/permission.ts';
 import { punchHole } from '../file/punch-hole.ts';
 import { type SeekKind, seekFile, seekPlain } from '../file/seek.ts';
 import { zeroRange } from '../file/zero-range.ts';
@@ -45,7 +46,7 @@ export interface FallocateOptions {
  * Changes what [offset, offset + length) has on disk. `allocate`: whole sectors without a place get one without data, and
  * the file grows to the end of the range. `punch-hole`: they lose their place. `zero-range`: they get a new place without
  * data. `-keep-size` and `punch-hole` leave the size as it is. Throws EINVAL, EFBIG, ENOSPC, EISDIR, ENODEV for no regular file,
- * EOPNOTSUPP for collapsing and inserting, EROFS, EIO.
+ * EPERM, EBADF, EOPNOTSUPP for collapsing and inserting, EROFS, EIO.
  */
 export function* fallocate(
   fs: MountedFilesystem,
@@ -58,6 +59,10 @@ export function* fallocate(
   const inode = yield* holdToWrite(fs, target);
   try {
     checkFallocate(inode, offset, length);
+    checkNotImmutable(inode);
+    const changesData = mode !== 'allocate' && mode !== 'keep-size';
+    if (changesData && inode.isAppendOnly)
+      throw new FsError('EPERM', `fallocate: ${mode} of append-only ${inode.number}`);
     const wish = { start: offset, end: offset + length, keepSize: keepSize || mode.endsWith('keep-size') };
     yield* grantWish(fs, inode, mode, wish);
   } finally {

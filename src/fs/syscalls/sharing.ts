@@ -1,4 +1,5 @@
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import { copyFileRange } from '../file/copy-range.ts';
 import { dedupeFile } from '../file/dedupe.ts';
 import { evictDoomed } from '../file/evict.ts';
@@ -6,7 +7,7 @@ import type { Inode } from '../file/inode.ts';
 import { reflinkFile } from '../file/reflink.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { checkOffset, type FileTarget, hold, holdToWrite } from './target.ts';
+import { checkOffset, type FileTarget, hold, holdToChange, holdToWrite, openFileOf } from './target.ts';
 
 /** What lets files share their data. */
 
@@ -19,7 +20,7 @@ export interface ReflinkRange {
 
 /**
  * FICLONERANGE; with all defaults FICLONE. Offsets are multiples of the block size, and so is the length unless it ends
- * with the source and not before the end of the target. Throws EINVAL, EISDIR, EPERM, EFBIG, ENOSPC, EIO, EROFS.
+ * with the source and not before the end of the target. Throws EINVAL, EISDIR, EBADF for a handle that does not allow it, EPERM, EFBIG, ENOSPC, EIO, EROFS.
  */
 export function* reflink(
   fs: MountedFilesystem,
@@ -28,7 +29,8 @@ export function* reflink(
   { sourceOffset = 0, length = 0, targetOffset = 0 }: ReflinkRange = {},
 ): Task<void> {
   for (const value of [sourceOffset, length, targetOffset]) checkOffset(value, 'reflink');
-  yield* withBoth(fs, source, target, (from, to) =>
+  checkHandles(fs, source, target);
+  yield* withBoth(fs, source, target, holdToWrite, (from, to) =>
     reflinkFile(fs.files, {
       source: from,
       sourceOffset,
@@ -43,7 +45,8 @@ export function* reflink(
 
 /**
  * FIDEDUPERANGE with one target. Returns the bytes deduped, or that the ranges differ. Throws EINVAL where either range
- * does not lie within its file or begins in the middle of a block, and for ranges of one file that overlap; EISDIR, EPERM,
+ * does not lie within its file or begins in the middle of a block, for ranges of one file that overlap, and for a source
+ * that is not open to read; the target may be open for reading only. EISDIR, EPERM,
  * ENOSPC, EIO, EROFS.
  */
 export function* dedupe(
@@ -55,7 +58,10 @@ export function* dedupe(
   targetOffset: number,
 ): Task<number | 'differs'> {
   for (const value of [sourceOffset, length, targetOffset]) checkOffset(value, 'dedupe');
-  return yield* withBoth(fs, source, target, (from, to) =>
+  if (openFileOf(fs, source)?.isReadable === false) {
+    throw new FsError('EINVAL', `dedupe: handle ${source} is not open to read`);
+  }
+  return yield* withBoth(fs, source, target, holdToChange, (from, to) =>
     dedupeFile(fs.files, from, sourceOffset, length, to, targetOffset),
   );
 }
@@ -70,22 +76,31 @@ export function* copyRange(
   length: number,
 ): Task<number> {
   for (const value of [sourceOffset, targetOffset, length]) checkOffset(value, 'copy_file_range');
-  return yield* withBoth(fs, source, target, (from, to) =>
+  checkHandles(fs, source, target);
+  return yield* withBoth(fs, source, target, holdToWrite, (from, to) =>
     copyFileRange(fs.files, from, sourceOffset, to, targetOffset, length),
   );
+}
+
+function checkHandles(fs: MountedFilesystem, source: FileTarget, target: FileTarget): void {
+  if (openFileOf(fs, source)?.isReadable === false) {
+    throw new FsError('EBADF', `handle ${source} is not open to read`);
+  }
+  if (openFileOf(fs, target)?.append === true) throw new FsError('EBADF', `handle ${target} is open to append`);
 }
 
 function* withBoth<T>(
   fs: MountedFilesystem,
   source: FileTarget,
   target: FileTarget,
+  holdTarget: (fs: MountedFilesystem, target: FileTarget) => Task<Inode>,
   body: (source: Inode, target: Inode) => Task<T>,
 ): Task<T> {
   throwIfReadOnly(fs.info);
   const from = yield* hold(fs, source);
   let result: T;
   try {
-    const to = yield* holdToWrite(fs, target);
+    const to = yield* holdTarget(fs, target);
     try {
       result = yield* body(from, to);
     } finally {

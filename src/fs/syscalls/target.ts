@@ -4,6 +4,7 @@ import type { Inode } from '../file/inode.ts';
 import { walk } from '../file/namespace.ts';
 import { parsePath } from '../file/path.ts';
 import { checkMayWrite } from '../file/permission.ts';
+import { dropCapability } from '../file/xattr.ts';
 import type { MountedFilesystem, OpenFile } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 
@@ -48,6 +49,7 @@ export function* holdToWrite(fs: MountedFilesystem, target: FileTarget, kind: Wr
     if (inode.isAppendOnly && (isTruncate || (!isHandle && !isAppend))) {
       throw new FsError('EPERM', `inode ${inode.number} is append-only`);
     }
+    if (inode.hasCapability) yield* dropCapability(fs.files, inode);
     return inode;
   } catch (error) {
     fs.files.inodes.put(inode);

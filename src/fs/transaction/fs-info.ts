@@ -114,6 +114,10 @@ export class FsInfo implements TreeHost {
   readonly scrubs: ScrubControl;
   /** The image says that the counts of its quota groups are not to be trusted; or it has none. */
   isQuotaMarked = false;
+  /** A free space tree that is not valid: whoever makes the file system writable makes it anew. */
+  staleFreeSpaceTree: Tree | null = null;
+  /** Why the image can only be mounted read-only, or null. */
+  whyNotWritable: string | null = null;
   /** What whoever mounts the image should know, in sentences. */
   readonly notes: string[] = [];
   /** Devices whose sizes changed in the running transaction, in the order of the changes. */

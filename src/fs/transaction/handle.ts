@@ -12,8 +12,8 @@ import { allocateChunkOnDemand } from './chunk-allocation.ts';
 import { commitTransaction } from './commit.ts';
 import type { TreeBlockReferrer } from './delayed-references.ts';
 import type { FsInfo } from './fs-info.ts';
-import { knowsSharing, learnSharing, leaveBlock } from './shared-blocks.ts';
 import { promiseMetadata } from './metadata-promise.ts';
+import { knowsSharing, learnSharing, leaveBlock } from './shared-blocks.ts';
 import { DELAYED_REFERENCES, READ_ONLY, TRANSACTION } from './shared-state.ts';
 import { Transaction } from './transaction.ts';
 

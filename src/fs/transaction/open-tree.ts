@@ -68,6 +68,8 @@ function* openFreeSpaceTree(fs: FsInfo, cursor: Cursor): Task<Tree | null> {
   const flags = fs.superblock.compatRoFlags;
   const isUsable = (flags & COMPAT_RO.FREE_SPACE_TREE) !== 0 && (flags & COMPAT_RO.FREE_SPACE_TREE_VALID) !== 0;
   if (isUsable) return yield* openByRootItem(fs, cursor, TREE_ID.FREE_SPACE_TREE);
+  const isStale = (flags & COMPAT_RO.FREE_SPACE_TREE) !== 0;
+  fs.staleFreeSpaceTree = isStale ? yield* openOptional(fs, cursor, TREE_ID.FREE_SPACE_TREE) : null;
   return null;
 }
 

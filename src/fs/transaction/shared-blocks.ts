@@ -2,7 +2,7 @@ import { readU64 } from '../../base/bytes.ts';
 import type { LogicalAddress, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { EXTENT_FLAG, extentFlags, extentRefs } from '../format/extent-item.ts';
+import { EXTENT_FLAG, EXTENT_ITEM_SIZE, extentFlags, extentRefs } from '../format/extent-item.ts';
 import { INCOMPAT } from '../format/feature-flags.ts';
 import {
   FILE_EXTENT_SIZE,
@@ -101,7 +101,9 @@ export function* learnSharing(handle: TransactionHandle, block: TreeBlock): Task
   const skinny = { objectid: address, type: KEY_TYPE.METADATA_ITEM, offset: level };
   const cursor = yield* searchCommitRoot(fs, fs.trees.extent, skinny);
   if (!isSkinny || !cursor.found) yield* cursor.seek(address, KEY_TYPE.EXTENT_ITEM, fs.nodeSize);
-  if (!cursor.found) throw new FsError('EUCLEAN', `tree block ${address} has no extent item`);
+  if (!cursor.found || cursor.dataSize < EXTENT_ITEM_SIZE) {
+    throw new FsError('EUCLEAN', `tree block ${address} has no extent item`);
+  }
   const { view, dataOffset } = cursor;
   transaction.sharedBlocks.learn(address, {
     refs: extentRefs(view, dataOffset),

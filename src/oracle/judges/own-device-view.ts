@@ -5,9 +5,13 @@ const PROBE_TIMEOUT_MS = 20_000;
 /** What a shell answers where the program that it is to become does not exist. */
 const EXIT_NOT_FOUND = 127;
 
-/** Its arguments: device nodes as `NAME TYPE MAJOR MINOR`, then `--` and the program. */
+/**
+ * What others have mounted from images is let go of first: as long as this namespace holds it too, their unmounts do not
+ * end it. Its arguments: device nodes as `NAME TYPE MAJOR MINOR`, then `--` and the program.
+ */
 const UNDER_OWN_DEV = `
 set -e
+umount -a -t btrfs,xfs 2>/dev/null || true
 mount -n -t tmpfs -o mode=755 tmpfs /dev
 while [ "$1" != -- ]; do mknod "$1" "$2" "$3" "$4"; shift 4; done
 shift

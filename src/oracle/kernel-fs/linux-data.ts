@@ -30,6 +30,9 @@ const MAP_SHARED = 1;
 const MS_SYNC = 4;
 const POSIX_FADV_DONTNEED = 4;
 const DIRECTORY_BUFFER = 32768;
+/** struct linux_dirent64 with names of up to 4 bytes, and of 255. */
+const DIRECTORY_ENTRY_MIN = 24;
+const DIRECTORY_ENTRY_MAX = 280;
 const STATFS_BYTES = 120;
 const PAGE = 4096;
 /** Flags of fallocate(2). */
@@ -70,7 +73,16 @@ export class LinuxData extends LinuxFiles {
 
   seek(target: LinuxTarget, offset: number, what: 'data' | 'hole'): number {
     const whence = what === 'data' ? SEEK_DATA : SEEK_HOLE;
-    return this.withFile(target, OPEN.readOnly, (file) => this.libc.call('lseek', file, offset, whence));
+    return this.withFile(target, OPEN.readOnly, (file) => {
+      if (this.isRegular(file)) return this.libc.call('lseek', file, offset, whence);
+      // Not with this open of the directory: its place is that of the next listing.
+      const other = this.libc.call('openat', file, cString('.'), OPEN.readOnly | OPEN.closeOnExec, 0);
+      try {
+        return this.libc.call('lseek', other, offset, whence);
+      } finally {
+        this.close(other);
+      }
+    });
   }
 
   fiemap(target: LinuxTarget): LinuxExtent[] {
@@ -211,9 +223,20 @@ export class LinuxData extends LinuxFiles {
   }
 
   /** The next entries behind the cursor of an open directory, as many as fit into one buffer; `.` and `..` too. */
-  readDirectory(file: number): LinuxDirectoryEntry[] {
-    const buffer = new Uint8Array(DIRECTORY_BUFFER);
-    return decodeDirectoryEntries(buffer.slice(0, this.libc.call('getdents64', file, buffer, buffer.length)));
+  readDirectory(file: number, room = DIRECTORY_BUFFER): LinuxDirectoryEntry[] {
+    const buffer = new Uint8Array(room);
+    return decodeDirectoryEntries(buffer.slice(0, this.libc.call('getdents64', file, buffer, room)));
+  }
+
+  /** The next entry alone, in the smallest buffer that has room for it; null at the end. */
+  readDirectoryEntry(file: number): LinuxDirectoryEntry | null {
+    for (let room = DIRECTORY_ENTRY_MIN; ; room += 8) {
+      try {
+        return this.readDirectory(file, room)[0] ?? null;
+      } catch (error) {
+        if (!(error instanceof LinuxError) || error.code !== 'EINVAL' || room >= DIRECTORY_ENTRY_MAX) throw error;
+      }
+    }
   }
 
   seekDirectory(file: number, cursor: number): void {

@@ -7,6 +7,7 @@ import { cString, Libc, LinuxError } from './libc.ts';
 const CLONE_NEWNS = 0x20000;
 const MS_NODEV = 4;
 const MS_NOSUID = 2;
+const MS_NOATIME = 1024;
 const MS_REC_PRIVATE = 0x4000 | 0x40000;
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
@@ -100,7 +101,7 @@ export class MountedImage {
       cString(this.device),
       cString(this.mountPoint),
       cString(this.type),
-      MS_NODEV | MS_NOSUID,
+      MS_NODEV | MS_NOSUID | MS_NOATIME,
       cString(options),
     );
     this.root = openSync(this.mountPoint, 'r');

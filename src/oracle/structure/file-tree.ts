@@ -7,7 +7,6 @@ import { checkInodeItem } from './inode-item.ts';
 import { type InodeReference, readExtendedReferences, readInodeReferences } from './inode-references.ts';
 import {
   DIR_ITEM_SIZE,
-  DIRECTORY_ENTRY_TYPE,
   entryTypeOf,
   FIRST_FREE_OBJECTID,
   INODE_ITEM_SIZE,
@@ -20,6 +19,7 @@ import {
 } from './layout.ts';
 import { NameLinks } from './name-links.ts';
 import { byteString } from './raw-fields.ts';
+import { checkSubvolumeEntry } from './subvolume-entry.ts';
 import type { Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 import { checkXattr } from './xattr-items.ts';
@@ -284,7 +284,7 @@ export class FileTreeVisitor implements ItemVisitor {
       const what = 'an entry leads to something that is no inode';
       faults.item(block, slot, 'dir-item-location', what, showKey(child, locationType, locationOffset));
     }
-    if (isSubvolume) this.#checkSubvolumeEntry(block, slot, child, locationOffset, type);
+    if (isSubvolume) checkSubvolumeEntry(block, slot, child, locationOffset, type, faults);
     if (this.#hasItem && !this.#isDirectory && this.#entries === 0) {
       faults.item(block, slot, 'entry-in-non-directory', 'an entry in something that is no directory', directory);
     }
@@ -298,17 +298,6 @@ export class FileTreeVisitor implements ItemVisitor {
     }
     if (offset < 2) faults.item(block, slot, 'dir-index-low', 'index of a name is below 2', offset, '≥ 2');
     this.links.addIndex(directory, name, offset, child, type, isSubvolume);
-  }
-
-  #checkSubvolumeEntry(block: TreeBlock, slot: number, child: number, offset: number, type: number): void {
-    if (type !== DIRECTORY_ENTRY_TYPE) {
-      const what = 'an entry that leads to a subvolume is not called a directory';
-      this.#faults.item(block, slot, 'dir-item-type', what, type, DIRECTORY_ENTRY_TYPE);
-    }
-    if (child < FIRST_FREE_OBJECTID || offset < -1 || offset > block.written) {
-      const what = 'an entry leads to something that is no subvolume';
-      this.#faults.item(block, slot, 'dir-item-location', what, showKey(child, TYPE.ROOT_ITEM, offset));
-    }
   }
 
   #fileExtent(block: TreeBlock, slot: number, inode: number, offset: number, at: number, size: number): void {

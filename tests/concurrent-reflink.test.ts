@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { sameBytes } from '../src/base/bytes.ts';
 import { type RandomStream, randomStream } from '../src/base/random.ts';
 import { MIB } from '../src/base/units.ts';
+import { FsError } from '../src/fs/errors.ts';
 import type { MountedFilesystem } from '../src/fs/filesystem.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import { seededRandom } from '../src/inject/strategies/seeded-random.ts';
@@ -26,6 +27,20 @@ function* makeFiles(fs: MountedFilesystem): Task<void> {
     yield* sys.create(fs, name, { nodatacow: IN_PLACE.includes(name) });
     yield* sys.write(fs, name, 0, bytesOf(16 * SECTOR, 7), { direct: true });
   }
+}
+
+/** Leaves 600 KiB for data. */
+function* makeFilesAndBallast(fs: MountedFilesystem): Task<void> {
+  yield* makeFiles(fs);
+  yield* sys.create(fs, 'ballast');
+  const step = 64 * SECTOR;
+  let size = 0;
+  try {
+    for (; ; size += step) yield* sys.fallocate(fs, 'ballast', size, step);
+  } catch (error) {
+    if (!(error instanceof FsError) || error.code !== 'ENOSPC') throw error;
+  }
+  yield* sys.truncate(fs, 'ballast', size - 150 * SECTOR);
 }
 
 function* randomOperation(fs: MountedFilesystem, random: RandomStream, sectorsMax: number): Task<unknown> {
@@ -108,7 +123,7 @@ test.each([
   ({ seed, size, sectorsMax }) => {
     const random = randomStream(`${seed}`, 'concurrent-reflink');
     const blank = newDisks({ devices: [size], metadataBytes: MIB, dataBytes: MIB });
-    const disks = disksAfter(makeFiles, blank);
+    const disks = disksAfter(size < 16 * MIB ? makeFilesAndBallast : makeFiles, blank);
     const race = new Race({
       disks,
       strategy: seededRandom({ seed: `${seed}` }),

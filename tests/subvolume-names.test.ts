@@ -9,8 +9,8 @@ import { BlockTable } from '../src/record/block-table.ts';
 import { runAtomically } from '../src/task/task.ts';
 import { imagesByLinux, whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 import { measureOnLinux } from './support/measure-names.ts';
-import type { CaseOperation } from './support/name-cases.ts';
 import { NameCaseRunner } from './support/name-case-runner.ts';
+import type { CaseOperation } from './support/name-cases.ts';
 
 /**
  * Goal: names of subvolumes, and names across them, behave as on Linux. Method: an image with subvolumes by Linux; each
@@ -47,7 +47,25 @@ cd /
 umount $dir
 `;
 
-const ENDS = ['/f', '/d', '/s', '/s/a', '/s/dir', '/s/nested', '/empty', '/snap', '/snap/nested', '/snap/a', '/ro', '/ro/a', '/s/new', '/d/new', '/ro/new', '/snap/nested/new', '/s/nested/n'];
+const ENDS = [
+  '/f',
+  '/d',
+  '/s',
+  '/s/a',
+  '/s/dir',
+  '/s/nested',
+  '/empty',
+  '/snap',
+  '/snap/nested',
+  '/snap/a',
+  '/ro',
+  '/ro/a',
+  '/s/new',
+  '/d/new',
+  '/ro/new',
+  '/snap/nested/new',
+  '/s/nested/n',
+];
 const OPERATIONS: readonly CaseOperation[] = [
   ...['rename', 'exchange', 'noreplace', 'link'].flatMap((what) =>
     ENDS.flatMap((from) => ENDS.map((to): CaseOperation => [what, from, to])),
@@ -76,9 +94,15 @@ const OPERATIONS: readonly CaseOperation[] = [
   ['open', '$d', '/', 'directory'],
 ];
 
-let prepared: BlockTable;
+let prepared: { readonly offset: number; readonly bytes: Uint8Array }[];
 beforeAll(() => {
-  if (missing === null) prepared = imagesByLinux([256], PREPARE)[0]!;
+  if (missing !== null) return;
+  const image = imagesByLinux([256], PREPARE)[0]!;
+  prepared = [];
+  for (let offset = 0; offset < image.size; offset += BLOCK) {
+    const bytes = image.read(offset, BLOCK);
+    if (bytes.some((byte) => byte !== 0)) prepared.push({ offset, bytes: bytes.slice() });
+  }
 }, 60_000);
 
 interface Engine {
@@ -88,7 +112,7 @@ interface Engine {
 
 function mountPrepared(): Engine {
   const world = new MemoryWorld([256 * MIB]);
-  for (const { offset, bytes } of prepared.extents()) world.devices[0]!.write(offset, bytes);
+  for (const { offset, bytes } of prepared) world.devices[0]!.write(offset, bytes);
   return { world, fs: runAtomically(mountFilesystem(world, { fixes: allFixes() })) };
 }
 
@@ -135,7 +159,7 @@ describe.skipIf(missing !== null)('subvolumes', () => {
     const image = imageOf(engine);
     expect(checkImage([image]).errors.map(({ message }) => message)).toEqual([]);
     const verdict = await btrfsCheck([image]);
-    expect(verdict).toMatchObject({ kind: 'clean' });
+    expect(verdict).toMatchObject({ verdict: 'clean' });
     expect(() => runAtomically(mountFilesystem(engine.world, { fixes: allFixes() }))).not.toThrow(FsError);
   });
 });

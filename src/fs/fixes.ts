@@ -101,7 +101,7 @@ export const FIXES = [
     commit: 'de9f46cb0044',
     title: 'a compressed extent map cut down to fit a gap moves its offset into the extent too',
     class: 'logic',
-    law: 'extent-maps',
+    law: 'data',
     requires: [],
     supersedes: [],
   },

@@ -68,6 +68,7 @@ function add(index: number, result: WorkerMessage): void {
   memory = Math.max(memory, result.mib);
   cases += result.cases;
   findings.push(...result.findings);
+  if (findings.length <= FINDINGS_SHOWN_MAX) result.findings.forEach(show);
   for (const [ending, times] of Object.entries(result.endings)) endings[ending] = (endings[ending] ?? 0) + times;
   if (cases < nextReport) return;
   nextReport = cases + 20_000;
@@ -86,7 +87,7 @@ function watchCases(): void {
 
 function finish(): void {
   clearInterval(watch);
-  for (const finding of findings.slice(0, FINDINGS_SHOWN_MAX)) show(finding);
+  for (const finding of findings) if (finding.reader === 'process') show(finding);
   for (const [ending, times] of Object.entries(endings).sort()) console.log(`${ending}: ${times}`);
   const most = `at most ${Math.round(memory)} MiB in one process (limit ${MEMORY_MAX_MIB}), no twenty cases longer than ${Math.ceil(slowest / 1000)} s`;
   console.log(`${cases} damaged images, seed ${seed}: ${findings.length} findings, ${most}`);

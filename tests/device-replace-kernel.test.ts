@@ -214,26 +214,30 @@ describe.skipIf(!canRun)('a replace that Linux began', () => {
 
   // After an unmount Linux (measured: 6.18) takes the device extent for copied in whose middle it stopped, and loses what
   // it did not copy when it goes on itself. The engine does not.
-  test.each(['a power cut', 'a suspension'])('is finished by the engine after %s', { timeout: 120_000 }, async (what) => {
-    const { value, disks } = runOn(what === 'a power cut' ? cut : suspended, function* (fs) {
-      const { replace: state } = fs.info.volume;
-      const from = state.committedCursorLeft;
-      yield* state.running.waitZero();
-      return { from, phase: state.phase, wrong: yield* allContents(fs) };
-    });
-    expect(value).toEqual({ from: expect.any(Number), phase: 'finished', wrong: null });
-    expect(value.from).toBeGreaterThan(0);
-    const after = disks.slice(1);
-    expect(checkImage(after, { crashed: false }).errors).toEqual([]);
-    expect(await btrfsCheck(after)).toMatchObject({ verdict: 'clean' });
-    const paths = await toFiles(after, 'finished');
-    await mounted(paths, async (point) => {
-      expect(await replaceStatus(point)).toMatch(/finished/);
-      for (let index = 0; index < 3; index++) {
-        expect(Buffer.compare(await readFile(join(point, `file-${index}`)), content)).toBe(0);
-      }
-    });
-  });
+  test.each(['a power cut', 'a suspension'])(
+    'is finished by the engine after %s',
+    { timeout: 120_000 },
+    async (what) => {
+      const { value, disks } = runOn(what === 'a power cut' ? cut : suspended, function* (fs) {
+        const { replace: state } = fs.info.volume;
+        const from = state.committedCursorLeft;
+        yield* state.running.waitZero();
+        return { from, phase: state.phase, wrong: yield* allContents(fs) };
+      });
+      expect(value).toEqual({ from: expect.any(Number), phase: 'finished', wrong: null });
+      expect(value.from).toBeGreaterThan(0);
+      const after = disks.slice(1);
+      expect(checkImage(after, { crashed: false }).errors).toEqual([]);
+      expect(await btrfsCheck(after)).toMatchObject({ verdict: 'clean' });
+      const paths = await toFiles(after, 'finished');
+      await mounted(paths, async (point) => {
+        expect(await replaceStatus(point)).toMatch(/finished/);
+        for (let index = 0; index < 3; index++) {
+          expect(Buffer.compare(await readFile(join(point, `file-${index}`)), content)).toBe(0);
+        }
+      });
+    },
+  );
 
   test('is cancelled by the engine, and Linux mounts what is left', { timeout: 120_000 }, async () => {
     const rules = [

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Bench, type ExecutionOptions } from '../src/campaign/bench.ts';
+import { loadZstd } from '../src/campaign/host/load-zstd.ts';
 import { findWorkloads } from '../src/campaign/host/workload-files.ts';
 import { VOCABULARY } from '../src/campaign/registry.ts';
 import { planSettings } from '../src/campaign/settings.ts';
@@ -13,6 +14,7 @@ import { parseWorkload } from '../src/workload/parse.ts';
  * Goal: a switch that is off makes a bug possible, not certain: what it takes is an unlucky schedule. Method: every
  * shipped workload that injects nothing, one execution in which each task runs alone, judged by all laws.
  */
+await loadZstd();
 const workloads: readonly Workload[] = findWorkloads([]).flatMap(({ path, text }) => {
   const result = parseWorkload(text, { file: path, vocabulary: VOCABULARY });
   if (result.problems !== undefined) throw new Error(`${path}: ${result.problems.map((one) => one.message).join()}`);

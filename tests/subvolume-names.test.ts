@@ -39,9 +39,8 @@ const PREPARED: readonly CaseOperation[] = [
 const PREPARE = `
 mkfs.btrfs -q -f -n 4096 $1
 mount -o nodiscard,noatime $1 $dir
-cd $dir
-touch f; mkdir d e; btrfs -q subvolume create s; touch s/a; mkdir s/dir; touch s/dir/x
-btrfs -q subvolume create s/nested; touch s/nested/n; btrfs -q subvolume create empty
+cd $dir; umask 0; touch f; chmod 644 f; mkdir -m 755 d e; btrfs -q subvolume create s; touch s/a; chmod 644 s/a; mkdir -m 755 s/dir; touch s/dir/x; chmod 644 s/dir/x
+btrfs -q subvolume create s/nested; touch s/nested/n; chmod 644 s/nested/n; btrfs -q subvolume create empty
 btrfs -q subvolume snapshot s snap; btrfs -q subvolume snapshot -r s ro
 cd /
 umount $dir
@@ -66,9 +65,14 @@ const ENDS = [
   '/snap/nested/new',
   '/s/nested/n',
 ];
+/** Linux 6.18 aborts the transaction of an exchange with what stands for a subvolume in a snapshot. */
+function abortsLinux([what, from, to]: CaseOperation): boolean {
+  return what === 'exchange' && (from === '/snap/nested' || to === '/snap/nested');
+}
+
 const OPERATIONS: readonly CaseOperation[] = [
   ...['rename', 'exchange', 'noreplace', 'link'].flatMap((what) =>
-    ENDS.flatMap((from) => ENDS.map((to): CaseOperation => [what, from, to])),
+    ENDS.flatMap((from) => ENDS.map((to): CaseOperation => [what, from, to])).filter((each) => !abortsLinux(each)),
   ),
   ...['rmdir', 'unlink', 'names', 'stat', 'create'].flatMap((what) => ENDS.map((path): CaseOperation => [what, path])),
   ...['/s/..', '/s/nested/..', '/s/nested/../..', '/snap/nested/..', '/empty/../f', '/ro/dir/..'].map(

@@ -89,8 +89,8 @@ export class EngineExecutor implements TestedFileSystem {
   *open({ slot, path, flags, mode }: OperationOf<'open'>): Task<Outcome | undefined> {
     const options: Record<string, unknown> = mode === undefined ? {} : { mode };
     for (const flag of flags) {
-      if (flag === 'readOnly') options['write'] = false;
-      else if (flag === 'writeOnly') options['read'] = false;
+      if (flag === 'readOnly') options['read'] = true;
+      else if (flag === 'writeOnly') options['write'] = true;
       else options[flag] = true;
     }
     const handle = yield* syscalls.open(this.fs, bytesOf(path), options);
@@ -193,7 +193,12 @@ const HANDLERS: Handlers = {
     yield* on.call('chown', on.target(file), uid, gid, { follow });
   },
   *utimes(on, { file, access, modify, follow = true }) {
-    yield* on.call('utimes', on.target(file), { access, modify }, { follow });
+    const times = { ...(access === null ? {} : { access }), ...(modify === null ? {} : { modify }) };
+    yield* on.call('utimes', on.target(file), times, { follow });
+  },
+  *setFlags(on, { file, set, clear }) {
+    const changes = Object.fromEntries([...set.map((flag) => [flag, true]), ...clear.map((flag) => [flag, false])]);
+    yield* on.call('setFlags', on.target(file), changes);
   },
   *setXattr(on, { file, name, length, seed, create = false, replace = false, follow = true }) {
     const options = { create, replace, follow };

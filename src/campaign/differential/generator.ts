@@ -3,6 +3,7 @@ import { KnownPaths } from './known-paths.ts';
 import { drawName, drawXattrName } from './name-pool.ts';
 import type {
   FallocateMode,
+  InodeFlag,
   NodeKind,
   OpenFlag,
   Operation,
@@ -40,6 +41,7 @@ export const WEIGHTS_OF_ALL: Weights = {
   chmod: 4,
   chown: 3,
   utimes: 3,
+  setFlags: 2,
   setXattr: 10,
   getXattr: 4,
   removeXattr: 4,
@@ -75,6 +77,7 @@ const NOT_PORTABLE: ReadonlySet<OperationKind> = new Set([
   'fiemap',
   'seek',
   'statfs',
+  'setFlags',
 ]);
 
 /** Draws operations: equal seeds and equal outcomes give equal sequences. */
@@ -190,6 +193,8 @@ export class Generator {
         return { do: kind, file: file(), uid: this.owner(), gid: this.owner(), ...this.follow() };
       case 'utimes':
         return { do: kind, file: file(), access: this.time(), modify: this.time(), ...this.follow() };
+      case 'setFlags':
+        return { do: kind, file: this.target(['file', 'directory']), ...this.flagChanges() };
       case 'setXattr':
         return {
           do: kind,
@@ -260,13 +265,22 @@ export class Generator {
   private openHow(): { path: PathText; flags: OpenFlag[] } {
     if (this.one(6)) return { path: this.path(['directory']), flags: ['directory'] };
     if (this.one(12)) return { path: this.path(['directory']), flags: ['tmpfile', ...this.flags(['exclusive'])] };
-    const flags = this.flags(['append', 'noFollow', 'readOnly', 'writeOnly', 'truncate', 'directory']);
+    const flags = this.flags(['append', 'direct', 'noFollow', 'readOnly', 'writeOnly', 'truncate', 'directory']);
     if (this.one(3)) return { path: this.newPath(), flags: ['create', ...this.flags(['exclusive']), ...flags] };
     return { path: this.path(['file', 'symlink']), flags };
   }
 
   private flags(of: readonly OpenFlag[]): OpenFlag[] {
     return of.filter(() => this.one(8));
+  }
+
+  /** What locks files is given back soon: later operations are to get somewhere. */
+  private flagChanges(): { set: InodeFlag[]; clear: InodeFlag[] } {
+    const locks: InodeFlag[] = ['immutable', 'append'];
+    if (this.one(2)) return { set: [], clear: locks };
+    const others: InodeFlag[] = ['sync', 'nodump', 'noatime', 'dirsync', 'nodatacow', 'nocompress'];
+    if (this.one(3)) return { set: [this.oneOf(locks)], clear: [] };
+    return { set: others.filter(() => this.one(4)), clear: others.filter(() => this.one(8)) };
   }
 
   private fallocateMode(): FallocateMode {

@@ -9,6 +9,7 @@ import {
   type DirectoryEntryValue,
   type ExtentValue,
   type FallocateMode,
+  type InodeFlag,
   type OpenFlag,
   type Operation,
   type OperationKind,
@@ -123,7 +124,7 @@ const HANDLERS: Handlers = {
   create: (on, { path, mode = 0o644, nodatacow }) => {
     const file = on.files.open(bytesOf(path), OPEN.readWrite | OPEN.create | OPEN.exclusive, mode);
     try {
-      if (nodatacow === true) on.files.setFlags(file, on.files.getFlags(file) | FS_NOCOW_FL);
+      if (nodatacow === true) on.files.changeFlags(file, FS_NOCOW_FL, 0);
     } finally {
       on.files.close(file);
     }
@@ -149,6 +150,10 @@ const HANDLERS: Handlers = {
   utimes: (on, { file, access, modify, follow = true }) => {
     const target = on.target(file);
     on.files.utimes(target, wide(access), wide(modify), follow);
+  },
+  setFlags: (on, { file, set, clear }) => {
+    const bits = (flags: readonly InodeFlag[]) => flags.reduce((sum, flag) => sum | INODE_FLAGS[flag], 0);
+    on.files.changeFlags(on.target(file), bits(set), bits(clear));
   },
   setXattr: (on, { file, name, length, seed, create, replace, follow = true }) => {
     const flags = (create === true ? 1 : 0) | (replace === true ? 2 : 0);
@@ -189,6 +194,16 @@ const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const FS_NOCOW_FL = 0x00800000;
+const INODE_FLAGS: Readonly<Record<InodeFlag, number>> = {
+  sync: 0x8,
+  immutable: 0x10,
+  append: 0x20,
+  nodump: 0x40,
+  noatime: 0x80,
+  nocompress: 0x400,
+  dirsync: 0x10000,
+  nodatacow: FS_NOCOW_FL,
+};
 const NODE_TYPES = { fifo: 0o010000, character: 0o020000, block: 0o060000, file: 0o100000, socket: 0o140000 } as const;
 const KINDS = new Map<number, string>([
   [0o010000, 'fifo'],

@@ -26,6 +26,8 @@ export type FallocateMode =
   | 'collapse-range'
   | 'insert-range';
 
+export type InodeFlag = 'sync' | 'immutable' | 'append' | 'nodump' | 'noatime' | 'dirsync' | 'nodatacow' | 'nocompress';
+
 export type NodeKind = 'fifo' | 'socket' | 'character' | 'block' | 'file';
 
 interface Range {
@@ -85,6 +87,13 @@ export type Operation =
       readonly access: number | null;
       readonly modify: number | null;
       readonly follow?: boolean;
+    }
+  /** As chattr: what is in neither list stays. */
+  | {
+      readonly do: 'setFlags';
+      readonly file: Target;
+      readonly set: readonly InodeFlag[];
+      readonly clear: readonly InodeFlag[];
     }
   | {
       readonly do: 'setXattr';

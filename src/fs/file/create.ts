@@ -16,6 +16,7 @@ import { type NewNode, newInodeItem } from './new-inode-item.ts';
 import type { ParsedPath } from './path.ts';
 import { followLink, type PathWalk, startWalk, stopWalk } from './path-walk.ts';
 import { checkMayWrite } from './permission.ts';
+import { checkTakesNames, isStub } from './subvolume-root.ts';
 import { insertSymlinkTarget } from './symlink.ts';
 
 const CREATION_ITEMS = 6;
@@ -66,7 +67,7 @@ function* makeAtPlace(
       if (entry === null) {
         if (mustBeDirectory) throw new FsError('ENOENT', `${path.text} does not exist`);
         checkAlive(directory, path);
-        checkMayWrite(directory);
+        checkMayCreate(directory, node);
         yield* checkNameFits(files, directory, name);
         return yield* insertNode(files, directory, name, node);
       }
@@ -81,6 +82,13 @@ function* makeAtPlace(
   } finally {
     files.inodes.put(directory);
   }
+}
+
+function checkMayCreate(directory: Inode, node: NewNode): void {
+  const isFile = (node.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
+  if (isFile && isStub(directory)) throw new FsError('EACCES', 'a directory that stands for a subvolume takes no files');
+  checkTakesNames(directory);
+  checkMayWrite(directory);
 }
 
 function* insertNode(files: Files, directory: Inode, name: Uint8Array, node: NewNode): Task<Inode> {

@@ -149,6 +149,7 @@ export function* directWrite(files: Files, inode: Inode, offset: number | null, 
     if (bytes.length === 0) return 0;
     const end = start + bytes.length;
     checkWriteEnd(inode, end);
+    inode.touchTimes(true);
     // The old last page becomes part of the middle: an inline extent must be the whole file.
     if (start > inode.size) yield* expandFile(files, inode, start);
     const mayBeInPlace = inode.mayWriteInPlace;

@@ -14,6 +14,7 @@ import { checkReferenceFits } from './inode-references.ts';
 import { checkAlive, lockInodes, releaseAll, walkToPlace } from './namespace.ts';
 import type { ParsedPath } from './path.ts';
 import { checkMayChange, checkMayWrite } from './permission.ts';
+import { checkTakesNames } from './subvolume-root.ts';
 
 /** Names that a file may have. */
 export const LINKS_MAX = 65535;
@@ -37,6 +38,7 @@ export function* linkInode(files: Files, inode: Inode, path: ParsedPath): Task<v
     checkAlive(directory, path);
     checkMayWrite(directory);
     checkMayChange(inode);
+    checkTakesNames(directory);
     if (inode.isDirectory) throw new FsError('EPERM', `link of inode ${inode.number}, a directory`);
     if (inode.links === 0 && !inode.isLinkable) throw new FsError('ENOENT', `inode ${inode.number} has no name left`);
     if (inode.tree !== directory.tree) throw new FsError('EXDEV', `${path.text} lies in another subvolume`);

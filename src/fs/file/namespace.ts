@@ -12,7 +12,7 @@ import type { Inode } from './inode.ts';
 import { getInode } from './inode-items.ts';
 import type { ParsedPath } from './path.ts';
 import { isRelative, type PathWalk, startWalk, stopWalk, walkOn } from './path-walk.ts';
-import { findParentDirectory, isStub, isSubvolumeRoot, makeStub } from './subvolume-root.ts';
+import { findParentDirectory, isSameInode, isStub, isSubvolumeRoot, makeStub } from './subvolume-root.ts';
 
 /** A directory, held for the caller, and the last name of a path, which may or may not be in it. */
 export interface Place {
@@ -117,7 +117,7 @@ export function* isWithin(files: Files, directory: Inode, ancestor: Inode): Task
   let at = files.inodes.hold(directory);
   try {
     for (;;) {
-      if (at === ancestor) return true;
+      if (isSameInode(at, ancestor)) return true;
       if (isSubvolumeRoot(at) && at.tree === files.tree) return false;
       const parent = yield* findParentDirectory(files, at);
       files.inodes.put(at);

@@ -78,7 +78,6 @@ function* changeItems(files: Files, handle: TransactionHandle, inode: Inode, ord
     yield* changeExtentItems(files, cursor, handle, inode, ordered);
     inode.ordered.noteItem(ordered);
     updateDiskSize(files, inode);
-    inode.touchTimes(true);
     yield* writeInodeItem(cursor, handle, inode);
   } finally {
     cursor.release();

@@ -1,3 +1,4 @@
+import { sameBytes } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
@@ -14,7 +15,7 @@ import { checkAlive, isWithin, leadsTo, lockInodes, lookUp, type Place, releaseA
 import type { ParsedPath } from './path.ts';
 import { checkMayRemove, checkMayWrite } from './permission.ts';
 import { giveAnyName, takeAnyName, writeInode } from './subvolume-names.ts';
-import { isStub, isSubvolumeRoot } from './subvolume-root.ts';
+import { checkTakesNames, isStub, isSubvolumeRoot } from './subvolume-root.ts';
 import { dropLink } from './unlink.ts';
 
 const RENAME = { items: 14 } as const;
@@ -88,7 +89,7 @@ function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths
       };
       checkNewName(ends, paths);
       checkTrailingSlash(ends, paths);
-      if (source === victim) return;
+      if (source === victim || isSamePlace(ends)) return;
       yield* checkRename(files, ends, paths);
       if (involvesSubvolumes(ends)) yield* applyAmongSubvolumes(files, ends);
       else if (how.exchange) yield* applyExchange(files, { ...ends, victim: victim! });
@@ -99,6 +100,10 @@ function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths
       for (const inode of holds) files.inodes.put(inode);
     }
   }
+}
+
+function isSamePlace({ from, to }: RenameEnds): boolean {
+  return from.directory === to.directory && sameBytes(from.name, to.name);
 }
 
 function checkNewName({ victim, how }: RenameEnds, { to }: RenamePaths): void {
@@ -128,6 +133,7 @@ function* checkRename(files: Files, ends: RenameEnds, paths: RenamePaths): Task<
   else checkMayWrite(to.directory);
   checkAlive(to.directory, paths.to);
   if (victim !== null && !how.exchange) checkReplaceable(source, victim, paths.to);
+  checkParentsMayChange(ends);
   checkSubvolumes(ends, paths);
   if (victim?.isDirectory && !how.exchange && !(yield* isEmptyDirectory(files, victim))) {
     throw new FsError('ENOTEMPTY', `${paths.to.text} is not empty`);
@@ -141,8 +147,16 @@ function checkReplaceable(source: Inode, victim: Inode, path: ParsedPath): void 
   if (!source.isDirectory && victim.isDirectory) throw new FsError('EISDIR', `${path.text} is a directory`);
 }
 
+/** A directory that moves to another one must take another `..`. */
+function checkParentsMayChange({ source, victim, from, to, how }: RenameEnds): void {
+  if (from.directory === to.directory) return;
+  if (source.isDirectory) checkMayWrite(source);
+  if (how.exchange && victim!.isDirectory) checkMayWrite(victim!);
+}
+
 /** Only subvolumes move between subvolumes, and none is replaced by a rename. */
 function checkSubvolumes({ source, victim, from, to, how }: RenameEnds, { to: path }: RenamePaths): void {
+  checkTakesNames(to.directory);
   const staysInTree = from.directory.tree === to.directory.tree;
   const areMovable = isSubvolumeRoot(source) && (!how.exchange || isSubvolumeRoot(victim!));
   if (!staysInTree && !areMovable) throw new FsError('EXDEV', `${path.text} lies in another subvolume`);

@@ -1,12 +1,10 @@
-import type { TreeId } from '../../base/units.ts';
+import type { InodeNumber, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { viewOf } from '../../base/bytes.ts';
 import { FsError } from '../errors.ts';
 import {
-  INODE_FLAG,
   INODE_ITEM_SIZE,
   MODE_TYPE,
-  setInodeFlags,
   setInodeMode,
   setInodeNlink,
 } from '../format/inode.ts';
@@ -32,8 +30,21 @@ export function isSubvolumeRoot(inode: Inode): boolean {
 /** What stands in a snapshot where the origin has a subvolume: an empty directory that nobody can write into. */
 const STUB_NUMBER = 2;
 
+/** A stub has no items that could tell. */
+const stubParents = new WeakMap<Inode, InodeNumber>();
+
 export function isStub(inode: Inode): boolean {
   return inode.number === STUB_NUMBER;
+}
+
+/** Throws EPERM. */
+export function checkTakesNames(directory: Inode): void {
+  if (isStub(directory)) throw new FsError('EPERM', 'a directory that stands for a subvolume takes no names');
+}
+
+/** Two looks at one stub give two inodes. */
+export function isSameInode(a: Inode, b: Inode): boolean {
+  return a === b || (isStub(a) && isStub(b) && stubParents.get(a) === stubParents.get(b) && a.tree === b.tree);
 }
 
 /** Held for the caller; it is in memory alone, and each look finds another one. */
@@ -41,9 +52,9 @@ export function makeStub(files: Files, directory: Inode): Inode {
   const item = new Uint8Array(INODE_ITEM_SIZE);
   setInodeNlink(viewOf(item), 0, 1);
   setInodeMode(viewOf(item), 0, MODE_TYPE.DIRECTORY | 0o755);
-  setInodeFlags(viewOf(item), 0, INODE_FLAG.READONLY);
   const stub = new Inode(files.world, directory.tree, STUB_NUMBER, item, files.rules);
   stub.references = 1;
+  stubParents.set(stub, directory.number);
   return stub;
 }
 
@@ -62,6 +73,8 @@ export function* findSubvolumePlace(files: Files, subvolume: TreeId): Task<Subvo
 /** What `..` leads to, held for the caller: also out of a subvolume, but never above where paths start. */
 export function* findParentDirectory(files: Files, directory: Inode): Task<Inode> {
   const { tree } = directory;
+  const stubParent = stubParents.get(directory);
+  if (stubParent !== undefined) return yield* getInode(files, tree, stubParent);
   if (!isSubvolumeRoot(directory)) return yield* getInode(files, tree, yield* findParent(files, directory));
   if (tree === files.tree) return files.inodes.hold(directory);
   const place = yield* findSubvolumePlace(files, tree.id);

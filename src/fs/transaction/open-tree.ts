@@ -102,9 +102,9 @@ function* openTreeAt(fs: FsInfo, cursor: Cursor): Task<Tree> {
   );
 }
 
-/** In place where it can be: bytes of a committed block never change. */
+/** A copy: the leaf may belong to the running transaction, which goes on changing it. */
 function wholeRootItem(stored: Uint8Array): Uint8Array {
-  if (stored.length === ROOT_ITEM_SIZE) return stored;
+  if (stored.length === ROOT_ITEM_SIZE) return stored.slice();
   if (stored.length !== ROOT_ITEM_LEGACY_SIZE) {
     throw new FormatError(
       'root item',

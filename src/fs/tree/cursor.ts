@@ -280,6 +280,8 @@ export class Cursor {
     for (let below = level - 1; below >= 0; below--) {
       const child = this.cachedChild(parent, at);
       if (child === null) return MISSING;
+      // A foreign block can be anything; the engine leaves none empty below a root.
+      if (child.count === 0) throw new FsError('EIO', `tree block ${child.address} of tree ${this.tree.id} is empty`);
       parent = child;
       at = edge === 'first' ? 0 : child.count - 1;
     }

@@ -189,18 +189,13 @@ export class LinuxData extends LinuxFiles {
     );
   }
 
-  getFlags(target: LinuxTarget): number {
-    return this.withFile(target, OPEN.readOnly, (file) => {
-      const cell = new Uint8Array(8);
-      this.libc.call('ioctl', file, FS_IOC_GETFLAGS, cell);
-      return new DataView(cell.buffer).getUint32(0, true);
-    });
-  }
-
-  setFlags(target: LinuxTarget, flags: number): void {
+  /** Bits of FS_IOC_SETFLAGS. */
+  changeFlags(target: LinuxTarget, set: number, clear: number): void {
     this.withFile(target, OPEN.readOnly, (file) => {
       const cell = new Uint8Array(8);
-      new DataView(cell.buffer).setUint32(0, flags, true);
+      const view = new DataView(cell.buffer);
+      this.libc.call('ioctl', file, FS_IOC_GETFLAGS, cell);
+      view.setUint32(0, ((view.getUint32(0, true) & ~clear) | set) >>> 0, true);
       this.libc.call('ioctl', file, FS_IOC_SETFLAGS, cell);
     });
   }

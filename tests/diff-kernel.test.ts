@@ -118,7 +118,7 @@ test('extents that continue each other count as one', () => {
     { logical: 4096, length: 4096, flags: ['UNWRITTEN', 'LAST'] },
     { logical: 12288, length: 4096, flags: [] },
   ];
-  expect(mergeExtents(pieces)).toEqual([
+  expect(mergeExtents('btrfs', pieces)).toEqual([
     { logical: 0, length: 8192, flags },
     { logical: 12288, length: 4096, flags: [] },
   ]);

@@ -48,7 +48,7 @@ function comparable(type: ComparedAs, operation: Operation, value: unknown): unk
     case 'readDirectory':
       return isFieldCompared(type, 'order') ? comparableEntries(value as DirectoryEntryValue[]) : null;
     case 'fiemap':
-      return isFieldCompared(type, 'extents') ? mergeExtents(value as ExtentValue[]) : null;
+      return isFieldCompared(type, 'extents') ? mergeExtents(type, value as ExtentValue[]) : null;
     case 'seek':
       return isFieldCompared(type, 'data-ranges') ? value : null;
     case 'statfs':
@@ -72,10 +72,10 @@ function comparableEntries(entries: readonly DirectoryEntryValue[]): object[] {
 }
 
 /** Where one extent ends and the next begins depends on when data was written out. */
-export function mergeExtents(extents: readonly ExtentValue[]): ExtentValue[] {
+export function mergeExtents(type: ComparedAs, extents: readonly ExtentValue[]): ExtentValue[] {
   const merged: { logical: number; length: number; flags: readonly string[] }[] = [];
   for (const { logical, length, flags } of extents) {
-    const kept = flags.filter((flag) => flag !== 'LAST' && flag !== 'MERGED').sort();
+    const kept = flags.filter((flag) => flag !== 'LAST' && isFieldCompared(type, `extents.${flag}`)).sort();
     const last = merged.at(-1);
     if (last !== undefined && last.logical + last.length === logical && isDeepStrictEqual(last.flags, kept))
       last.length += length;

@@ -121,8 +121,7 @@ export class EngineExecutor implements TestedFileSystem {
 
   *seekDirectory({ slot, to }: OperationOf<'seekDirectory'>): Task<void> {
     const cursor = to === 'start' ? 0 : (this.lastCursor.get(slot) ?? 0);
-    const seekDirectory = ENGINE['seekDirectory'] as unknown as (...values: unknown[]) => void;
-    seekDirectory(this.fs, this.slot(slot), cursor);
+    yield* this.call('seekDirectory', this.slot(slot), cursor);
   }
 
   *call(name: string, ...values: unknown[]): Task<unknown> {

@@ -234,7 +234,7 @@ export class Generator {
       case 'mapWrite':
         return { do: kind, file: file(), offset: this.offset(), length: this.length() + 1, seed: this.seed() };
       case 'fallocate':
-        return { do: kind, file: file(), mode: this.fallocateMode(), offset: this.offset(), length: this.length() };
+        return { do: kind, file: file(), ...this.fallocateRange(this.fallocateMode()) };
       case 'seek':
         return { do: kind, file: file(), offset: this.offset(), what: this.one(2) ? 'data' : 'hole' };
       case 'reflink':
@@ -297,6 +297,16 @@ export class Generator {
       'zero-range-keep-size',
       ...(this.one(10) && !this.isPortable ? (['collapse-range', 'insert-range'] as const) : []),
     ]);
+  }
+
+  /** A punched range has whole sectors, or lies within one: see the exception `ragged-punches`. */
+  private fallocateRange(mode: FallocateMode): { mode: FallocateMode; offset: number; length: number } {
+    if (mode !== 'punch-hole') return { mode, offset: this.offset(), length: this.length() };
+    if (this.one(3)) {
+      const within = this.random.below(PAGE - 1);
+      return { mode, offset: this.aligned() + within, length: 1 + this.random.below(PAGE - within) };
+    }
+    return { mode, offset: this.aligned(), length: PAGE * (1 + this.random.below(12)) };
   }
 
   private linkTarget(): PathText {

@@ -61,7 +61,7 @@ function* addContent(
 ): Task<void> {
   if (extents && isFieldCompared(type, 'extents')) {
     const list = yield* ask(fs, { do: 'fiemap', file: path });
-    fields.set('extents', typeof list === 'string' ? list : mergeExtents(list as ExtentValue[]));
+    fields.set('extents', typeof list === 'string' ? list : mergeExtents(type, list as ExtentValue[]));
   }
   const hasRanges = isFieldCompared(type, 'data-ranges');
   const ranges = hasRanges ? yield* dataRanges(fs, path, size) : bothEnds(size);

@@ -56,7 +56,9 @@ interface Stretch {
 
 function* stretchAt(files: Files, inode: Inode, at: FileOffset, end: FileOffset): Task<Stretch> {
   const space = yield* spaceAt(files, inode, at, end);
-  if (space.kind === 'data') return { kind: 'data', end: space.end };
+  // Linux asks the inode's flag first: preallocated space that came by a reflink counts as data.
+  const isData = space.kind === 'data' || (space.kind === 'prealloc' && !inode.hasPreallocation);
+  if (isData) return { kind: 'data', end: space.end };
   // Pages over space without data hold data that has no place yet.
   const dirty = inode.pages.nextDirtyRun(at / PAGE_SIZE, space.end / PAGE_SIZE, Number.POSITIVE_INFINITY);
   if (dirty === null) return { kind: 'hole', end: space.end };

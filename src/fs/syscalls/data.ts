@@ -100,6 +100,7 @@ export function* mapWrite(fs: MountedFilesystem, target: FileTarget, offset: num
   checkHandleMaps(fs, target, true);
   const inode = yield* holdToWrite(fs, target);
   try {
+    if (inode.isDirectory) throw new FsError('EISDIR', `mmap: inode ${inode.number} is a directory`);
     checkMappable(inode, bytes.length);
     if (inode.isAppendOnly) throw new FsError('EACCES', `mmap: inode ${inode.number} is append-only`);
     yield* storeMapped(fs.files, inode, offset, bytes);
@@ -131,7 +132,15 @@ export function* msync(fs: MountedFilesystem, target: FileTarget, offset: number
   checkOffset(offset, 'msync');
   checkOffset(length, 'msync');
   if (offset % PAGE_SIZE !== 0) throw new FsError('EINVAL', `msync: ${offset} is no multiple of ${PAGE_SIZE}`);
-  if (length > 0) yield* fdatasync(fs, target);
+  if (length === 0) return;
+  checkHandleMaps(fs, target, false);
+  const inode = yield* hold(fs, target);
+  try {
+    checkMappable(inode, length);
+  } finally {
+    fs.files.inodes.put(inode);
+  }
+  yield* fdatasync(fs, target);
 }
 
 /** Every mapping needs a handle that may read, a shared one to store into also one that may write. */
@@ -142,7 +151,6 @@ function checkHandleMaps(fs: MountedFilesystem, target: FileTarget, isToWrite: b
 }
 
 function checkMappable(inode: Inode, length: number): void {
-  if (inode.isDirectory) throw new FsError('EISDIR', `mmap: inode ${inode.number} is a directory`);
   if (!inode.isRegular) throw new FsError('ENODEV', `mmap: inode ${inode.number} is no regular file`);
   if (length === 0) throw new FsError('EINVAL', `mmap: no bytes of inode ${inode.number}`);
 }

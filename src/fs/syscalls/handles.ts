@@ -100,7 +100,8 @@ function checkOpenable(inode: Inode, options: OpenOptions, isWritable: boolean):
   const changes = isWritable || truncate;
   if (changes && inode.isDirectory) throw new FsError('EISDIR', `${where} is a directory`);
   if (changes) checkMayWrite(inode);
-  if (inode.isAppendOnly && (truncate || (isWritable && !append))) throw new FsError('EPERM', `${where} is append-only`);
+  if (inode.isAppendOnly && (truncate || (isWritable && !append)))
+    throw new FsError('EPERM', `${where} is append-only`);
   if (inode.isRegular || inode.isDirectory) return;
   // With nobody to read it, a fifo is opened at once by those alone who may read it themselves.
   if (inode.isFifo && (options.read === true || !isWritable || options.write !== true)) return;
@@ -134,7 +135,8 @@ export function* seekDirectory(fs: MountedFilesystem, handle: Handle, cursor: nu
   const { inode, position } = fs.openFile(handle);
   if (position === null) throw new FsError('ENOTDIR', `handle ${handle} is of no directory`);
   checkOffset(cursor, 'seek in a directory');
-  if (cursor === 0) position.lastIndex = (yield* startPosition(fs.files, inode)).lastIndex;
+  // Not only a rewind: measured with Linux 6.18.
+  position.lastIndex = (yield* startPosition(fs.files, inode)).lastIndex;
   position.cursor = cursor;
 }
 

@@ -13,7 +13,7 @@ import { type SeekKind, seekFile, seekPlain } from '../file/seek.ts';
 import { zeroRange } from '../file/zero-range.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite } from './target.ts';
+import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite, openFileOf } from './target.ts';
 
 /** What changes or tells where the ranges of files lie. */
 
@@ -56,6 +56,8 @@ export function* fallocate(
   { mode = 'allocate', keepSize = false }: FallocateOptions = {},
 ): Task<void> {
   throwIfReadOnly(fs.info);
+  // With an open file Linux looks at the range before the mode of the open.
+  if (openFileOf(fs, target) !== null && length === 0) throw new FsError('EINVAL', 'fallocate: no bytes');
   const inode = yield* holdToWrite(fs, target);
   try {
     checkFallocate(inode, offset, length);

@@ -1,7 +1,8 @@
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import { evictDoomed } from '../file/evict.ts';
 import { getInodeXattr, listInodeXattrs, removeInodeXattr, setInodeXattr } from '../file/xattr.ts';
-import { parseXattrName } from '../file/xattr-names.ts';
+import { parseXattrName, VALUE_SIZE_MAX } from '../file/xattr-names.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { type FileTarget, type FollowOption, hold, holdToChange } from './target.ts';
@@ -26,6 +27,8 @@ export function* setXattr(
   { create = false, replace = false, follow = true }: SetXattrOptions = {},
 ): Task<void> {
   const bytes = parseXattrName(name);
+  // Linux takes over name and value before it looks for the file.
+  if (value.length > VALUE_SIZE_MAX) throw new FsError('E2BIG', `setxattr: a value of ${value.length} bytes`);
   throwIfReadOnly(fs.info);
   const inode = yield* holdToChange(fs, target, follow);
   try {

@@ -128,14 +128,16 @@ function imageOf({ world }: Engine): BlockTable {
 
 describe.skipIf(missing !== null)('subvolumes', () => {
   test('what Linux answers about names across subvolumes, the engine answers', { timeout: 300_000 }, () => {
-    const cases = OPERATIONS.map((operation) => ({
+    // All of them take half a minute of Linux's time.
+    const asked = OPERATIONS.filter((_, index) => process.env['FSQUAKE_ALL_CASES'] !== undefined || index % 11 === 0);
+    const cases = asked.map((operation) => ({
       name: operation.join(' '),
       operations: [...PREPARED, operation],
       from: PREPARED.length,
     }));
     const linux = measureOnLinux(cases);
     const found: string[] = [];
-    for (const [index, operation] of OPERATIONS.entries()) {
+    for (const [index, operation] of asked.entries()) {
       const engine = mountPrepared();
       const ours = new NameCaseRunner(engine.fs).perform(operation).replace(/ blocks=\d+/, '');
       const theirs = linux[cases[index]!.name]![0]!.replace(/ blocks=\d+/, '');

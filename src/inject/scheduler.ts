@@ -155,6 +155,7 @@ export class Scheduler extends Dispatcher {
     const { waitsFor } = task;
     task.state = 'killed';
     task.waitsFor = null;
+    task.letGo();
     this.aliveCount -= 1;
     if (waitsFor instanceof SimulatedTask) removeFrom(waitsFor.joiners, task);
     else waitsFor?.forget?.(task);
@@ -291,6 +292,7 @@ export class Scheduler extends Dispatcher {
     task.state = 'done';
     task.value = outcome;
     task.hasFailed = hasFailed;
+    task.letGo();
     this.aliveCount -= 1;
     if (hasFailed) this.failedCount += 1;
     removeFrom(this.choices, task);

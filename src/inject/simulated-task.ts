@@ -128,6 +128,13 @@ export class SimulatedTask implements Choice, TaskHandle<unknown> {
     this.visit = 0;
   }
 
+  /** Its record stays until the run ends, but not what it worked on, which may be large. */
+  letGo(): void {
+    this.iterator = NOTHING;
+    this.subject = undefined;
+    this.request = null;
+  }
+
   get isDone(): boolean {
     this.scheduler.readTask(this);
     return this.state === 'done' || this.state === 'killed';

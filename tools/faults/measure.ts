@@ -16,7 +16,7 @@ import { checkImage } from '../../src/oracle/structure/check-image.ts';
 import type { BlockTable } from '../../src/record/block-table.ts';
 import { ALL_FAULTS, BASE_NAMES, baseImage, damagedImage, type PlacedFault } from './all-faults.ts';
 import { measureCheck } from './measure-check.ts';
-import { Kernel, kernelVerdict, type Reading, readingOf } from './measure-kernel.ts';
+import { complaintsOf, Kernel, kernelVerdict, type Reading, readingOf } from './measure-kernel.ts';
 import type { KernelVerdict, Measurement, Measurements } from './measurement.ts';
 import { reportedNames } from './reported-names.ts';
 
@@ -45,7 +45,11 @@ function measureAll(kernel: Kernel): void {
   const expected = new Map<string, Expected>();
   for (const name of BASE_NAMES) {
     const output = kernel.run(save(baseImage(name)));
-    expected.set(name, { reading: readingOf(output), verdict: kernelVerdict(output, null) });
+    expected.set(name, {
+      reading: readingOf(output),
+      verdict: kernelVerdict(output, null),
+      usual: complaintsOf(output),
+    });
   }
   let done = 0;
   for (const fault of ALL_FAULTS) {
@@ -63,13 +67,14 @@ function measureAll(kernel: Kernel): void {
 interface Expected {
   readonly reading: Reading | null;
   readonly verdict: Omit<KernelVerdict, 'corrupts'>;
+  readonly usual: ReadonlySet<string>;
 }
 
 function measure(fault: PlacedFault, kernel: Kernel, expected: Expected): Measurement {
   const image = damagedImage(fault);
   const path = save(image);
   const check = measureCheck(path);
-  const measured = kernelVerdict(kernel.run(path), expected.reading);
+  const measured = kernelVerdict(kernel.run(path), expected.reading, expected.usual);
   // A directory that holds a read-only snapshot cannot be removed anyway.
   const verdict = { ...measured, remove: measured.remove === expected.verdict.remove ? '' : measured.remove };
   const corrupts = check.ending === 'clean' && verdict.write !== null && measureCheck(path).ending !== 'clean';

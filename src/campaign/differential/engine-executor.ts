@@ -196,7 +196,7 @@ const HANDLERS: Handlers = {
     yield* on.call('utimes', on.target(file), times, { follow });
   },
   *setFlags(on, { file, set, clear }) {
-    const changes = Object.fromEntries([...set.map((flag) => [flag, true]), ...clear.map((flag) => [flag, false])]);
+    const changes = Object.fromEntries([...clear.map((flag) => [flag, false]), ...set.map((flag) => [flag, true])]);
     yield* on.call('setFlags', on.target(file), changes);
   },
   *setXattr(on, { file, name, length, seed, create = false, replace = false, follow = true }) {

@@ -88,7 +88,7 @@ export type Operation =
       readonly modify: number | null;
       readonly follow?: boolean;
     }
-  /** As chattr: what is in neither list stays. */
+  /** As chattr: what is in neither list stays, what is in both is set. */
   | {
       readonly do: 'setFlags';
       readonly file: Target;

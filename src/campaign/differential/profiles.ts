@@ -1,6 +1,6 @@
 import type { MountOptions } from '../../fs/filesystem.ts';
 import type { KernelFileSystem } from './exceptions.ts';
-import { WEIGHTS_OF_ALL, type Weights } from './generator.ts';
+import { type Limitation, WEIGHTS_OF_ALL, type Weights } from './generator.ts';
 
 /** On what the sequences run. */
 export interface DifferentialProfile {
@@ -16,8 +16,7 @@ export interface DifferentialProfile {
   readonly engineOptions: Partial<MountOptions>;
   readonly linuxOptions: string;
   readonly weights: Weights;
-  /** Only what ext4 and xfs have too. */
-  readonly isPortable: boolean;
+  readonly limitation: Limitation | null;
   readonly isCompressed: boolean;
 }
 
@@ -34,7 +33,7 @@ const PLAIN: DifferentialProfile = {
   engineOptions: {},
   linuxOptions: '',
   weights: WEIGHTS_OF_ALL,
-  isPortable: false,
+  limitation: null,
   isCompressed: false,
 };
 
@@ -45,7 +44,7 @@ export const PROFILES: readonly DifferentialProfile[] = [
     name: 'portable',
     title: 'operations that every file system has',
     fileSystems: ['btrfs', 'ext4', 'xfs'],
-    isPortable: true,
+    limitation: 'portable',
   },
   { ...PLAIN, name: 'small-nodes', title: 'nodes of 4 KiB', nodeSize: 4096, fileSystems: BTRFS },
   {
@@ -63,6 +62,7 @@ export const PROFILES: readonly DifferentialProfile[] = [
     engineMadeBy: 'tool',
     linuxMadeBy: 'tool',
     toolOptions: ['-O', '^no-holes'],
+    limitation: 'no-space-beyond-the-end',
     fileSystems: BTRFS,
   },
   {

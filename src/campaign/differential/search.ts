@@ -8,7 +8,7 @@ import { shrinkSequence } from './shrink.ts';
 
 /** `count` operations drawn from a seed; equal on every run as long as Linux answers alike. */
 export function drawnSource(seed: string, profile: DifferentialProfile, count: number): OperationSource {
-  const generator = new Generator(seed, profile.weights, engineSupports, profile.isPortable);
+  const generator = new Generator(seed, profile.weights, engineSupports, profile.limitation);
   let left = count;
   return {
     next: () => (left-- > 0 ? generator.next() : null),

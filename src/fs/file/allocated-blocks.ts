@@ -43,7 +43,8 @@ function* countHoleBytes(files: Files, inode: Inode, start: number, end: number)
   try {
     let hole = end - start;
     while (cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && cursor.offset < end) {
-      if (isAllocated(cursor)) hole -= Math.min(end, itemEnd(cursor)) - Math.max(start, cursor.offset);
+      const itemStop = Math.min(end, itemEnd(cursor));
+      if (isAllocated(cursor)) hole -= itemStop - Math.max(start, cursor.offset);
       yield* cursor.next();
     }
     return hole;

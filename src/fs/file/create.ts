@@ -17,7 +17,7 @@ import type { ParsedPath } from './path.ts';
 import { followLink, type PathWalk, startWalk, stopWalk } from './path-walk.ts';
 import { checkMayWrite } from './permission.ts';
 import { checkTakesNames, isStub } from './subvolume-root.ts';
-import { insertSymlinkTarget } from './symlink.ts';
+import { checkTargetFits, insertSymlinkTarget } from './symlink.ts';
 
 const CREATION_ITEMS = 6;
 
@@ -69,6 +69,7 @@ function* makeAtPlace(
         checkAlive(directory, path);
         checkMayCreate(directory, node);
         yield* checkNameFits(files, directory, name);
+        if (node.target !== undefined) checkTargetFits(files.fs, node.target);
         return yield* insertNode(files, directory, name, node);
       }
       existing = yield* getTarget(files, directory, entry);
@@ -86,7 +87,8 @@ function* makeAtPlace(
 
 function checkMayCreate(directory: Inode, node: NewNode): void {
   const isFile = (node.mode & MODE_TYPE.MASK) === MODE_TYPE.REGULAR;
-  if (isFile && isStub(directory)) throw new FsError('EACCES', 'a directory that stands for a subvolume takes no files');
+  if (isFile && isStub(directory))
+    throw new FsError('EACCES', 'a directory that stands for a subvolume takes no files');
   checkTakesNames(directory);
   checkMayWrite(directory);
 }

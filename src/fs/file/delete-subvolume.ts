@@ -42,11 +42,7 @@ export function* removeStub(files: Files, place: NamePlace, stub: Inode): Task<v
   yield* change(files, place, (handle) => takeAnyName(handle, place, stub));
 }
 
-function* change(
-  files: Files,
-  { directory }: NamePlace,
-  apply: (handle: TransactionHandle) => Task<void>,
-): Task<void> {
+function* change(files: Files, { directory }: NamePlace, apply: (handle: TransactionHandle) => Task<void>): Task<void> {
   const handle = yield* startTransaction(files.fs, DELETION);
   try {
     yield* apply(handle);

@@ -1,3 +1,4 @@
+import type { InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
@@ -9,7 +10,7 @@ import { visitItems } from '../tree/cursor.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { TreeBlock } from '../tree/tree-block.ts';
 import { FILE_OFFSET_LIMIT } from './extent-map.ts';
-import { forgetExtentMaps, shrinkExtentMaps } from './extent-map-access.ts';
+import { shrinkExtentMaps } from './extent-map-access.ts';
 import { dropFileExtents, FILE_END } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
@@ -39,7 +40,7 @@ function* deleteInode(files: Files, inode: Inode): Task<void> {
   } catch (error) {
     if (!(error instanceof FsError)) throw error;
   }
-  forgetInode(files, inode);
+  files.inodes.forget(inode);
 }
 
 function* removeItems(files: Files, inode: Inode): Task<void> {
@@ -72,13 +73,6 @@ function* removeObject(cursor: ChangeCursor, objectid: number): Task<void> {
   }
 }
 
-function forgetInode(files: Files, inode: Inode): void {
-  forgetExtentMaps(inode);
-  files.inodes.remove(inode);
-  if (!files.world.observed) return;
-  files.world.observe({ kind: 'inode-evicted', tree: inode.tree.id, inode: inode.number });
-}
-
 /** When a subvolume is first used for writing: frees what a crash left without a name. */
 export function* cleanUpOrphans(files: Files, tree: Tree): Task<void> {
   const numbers: number[] = [];
@@ -89,11 +83,22 @@ export function* cleanUpOrphans(files: Files, tree: Tree): Task<void> {
     return true;
   });
   for (const number of numbers) {
-    const inode = yield* getInode(files, tree, number);
+    const inode = yield* getOrphan(files, tree, number);
+    if (inode === null) continue;
     inode.isOrphan = inode.links === 0;
     files.inodes.put(inode);
   }
   yield* evictDoomed(files);
+}
+
+/** Null where it is gone already, deleted meanwhile or by whoever damaged the image. */
+function* getOrphan(files: Files, tree: Tree, number: InodeNumber): Task<Inode | null> {
+  try {
+    return yield* getInode(files, tree, number);
+  } catch (error) {
+    if (error instanceof FsError && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /**
@@ -108,7 +113,7 @@ export function* dropCaches(files: Files): Task<void> {
       const inode = inodes[next]!;
       yield* dropInodeCaches(files, inode);
       files.inodes.put(inode);
-      if (!files.inodes.isHeld(inode) && isAtRest(inode)) forgetInode(files, inode);
+      if (!files.inodes.isHeld(inode) && inode.isAtRest) files.inodes.forget(inode);
     }
   } finally {
     for (const inode of inodes.slice(next)) files.inodes.put(inode);
@@ -117,10 +122,6 @@ export function* dropCaches(files: Files): Task<void> {
   for (const tree of openTrees(files.fs)) roots.add(tree.root).add(tree.commitRoot);
   files.fs.blocks.dropClean(roots);
   yield* evictDoomed(files);
-}
-
-function isAtRest(inode: Inode): boolean {
-  return inode.ordered.isEmpty && inode.pages.dirtyCount === 0 && !inode.isUnwritten && !inode.isOrphan;
 }
 
 /**
@@ -143,6 +144,6 @@ function* dropInodeCaches(files: Files, inode: Inode): Task<void> {
 export function forgetAllInodes(files: Files): void {
   for (const inode of files.inodes.holdAll()) {
     files.inodes.put(inode);
-    forgetInode(files, inode);
+    files.inodes.forget(inode);
   }
 }

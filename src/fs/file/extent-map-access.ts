@@ -4,7 +4,6 @@ import { FsError } from '../errors.ts';
 import {
   ExtentMap,
   type ExtentMapFields,
-  FILE_OFFSET_LIMIT,
   GENERATION_IN_FLIGHT,
   LOGGING,
   PINNED,
@@ -187,11 +186,6 @@ export function* shrinkExtentMaps(files: Files, inode: Inode): Task<void> {
   const held = yield* inode.mapsLock.acquire('exclusive');
   if (inode.changeMaps().shrink() > 0) observeMaps(files, inode);
   held.release();
-}
-
-/** All maps go, with the inode or because it is truncated to nothing. */
-export function forgetExtentMaps(inode: Inode): void {
-  inode.changeMaps().drop(0, FILE_OFFSET_LIMIT, false);
 }
 
 function observeMaps(files: Files, inode: Inode): void {

@@ -68,8 +68,7 @@ export function sizeMaxOf({ end, keepSize }: Wish): FileOffset {
 /** The end of the range may have had its place already, though the file did not reach there. */
 export function* growToWish(files: Files, inode: Inode, { end, keepSize }: Wish): Task<void> {
   if (keepSize || end <= inode.size) return;
-  inode.setSize(end);
-  yield* updateInode(files, inode);
+  yield* updateInode(files, inode, end);
 }
 
 function* findHoles(files: Files, inode: Inode, { start, end }: SectorRun): Task<SectorRun[]> {

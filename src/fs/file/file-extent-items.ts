@@ -39,23 +39,40 @@ import type { Inode } from './inode.ts';
 /** Past every file offset. */
 export const FILE_END = Number.MAX_SAFE_INTEGER;
 
-/** The file offset where the item at the cursor ends; inline data fills its sector. */
+/**
+ * The file offset where the item at the cursor ends; inline data fills its sector. Throws EUCLEAN for an item that is cut
+ * short, or ends before it begins.
+ */
 export function itemEnd(cursor: Cursor): FileOffset {
+  checkExtentItem(cursor);
   const { view, dataOffset, offset } = cursor;
-  if (fileExtentType(view, dataOffset) === FILE_EXTENT_TYPE.INLINE) {
-    return offset + alignUp(fileExtentRamBytes(view, dataOffset), SECTOR_SIZE);
-  }
-  return offset + fileExtentNumBytes(view, dataOffset);
+  const isInline = fileExtentType(view, dataOffset) === FILE_EXTENT_TYPE.INLINE;
+  const length = isInline
+    ? alignUp(fileExtentRamBytes(view, dataOffset), SECTOR_SIZE)
+    : fileExtentNumBytes(view, dataOffset);
+  if (length >= 0) return offset + length;
+  throw new FsError('EUCLEAN', `the extent item of inode ${cursor.objectid} at ${offset} has ${length} bytes`);
+}
+
+/** Throws EUCLEAN unless what reads the item at the cursor stays inside it. */
+export function checkExtentItem({ view, dataOffset, dataSize, objectid, offset }: Cursor): void {
+  const isHead = dataSize >= FILE_EXTENT_INLINE_HEAD_SIZE;
+  if (isHead && fileExtentType(view, dataOffset) === FILE_EXTENT_TYPE.INLINE) return;
+  if (isHead && dataSize >= FILE_EXTENT_SIZE) return;
+  throw new FsError('EUCLEAN', `the extent item of inode ${objectid} at ${offset} is cut short: ${dataSize} bytes`);
 }
 
 /** Goes to the first extent item of the inode that ends after `offset`; false when there is none. */
 export function* seekExtentItem(cursor: Cursor, inode: InodeNumber, offset: FileOffset): Task<boolean> {
   yield* cursor.seek(inode, KEY_TYPE.EXTENT_DATA, offset);
-  if (cursor.found) return true;
-  const hasBefore = yield* cursor.previous();
-  if (hasBefore && cursor.isAt(inode, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset) return true;
-  yield* cursor.next();
-  return cursor.isAt(inode, KEY_TYPE.EXTENT_DATA);
+  if (!cursor.found) {
+    const hasBefore = yield* cursor.previous();
+    if (hasBefore && cursor.isAt(inode, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset) return true;
+    yield* cursor.next();
+  }
+  if (!cursor.isAt(inode, KEY_TYPE.EXTENT_DATA)) return false;
+  checkExtentItem(cursor);
+  return true;
 }
 
 /**
@@ -78,10 +95,12 @@ export function* searchExtentItem(files: Files, inode: Inode, offset: FileOffset
   const key = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset };
   const cursor = yield* searchTree(files.fs, inode.tree, key);
   try {
-    if (cursor.found) return cursor;
-    const hasBefore = yield* cursor.previous();
-    const isBefore = hasBefore && cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset;
-    if (!isBefore) yield* cursor.next();
+    if (!cursor.found) {
+      const hasBefore = yield* cursor.previous();
+      const isBefore = hasBefore && cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && itemEnd(cursor) > offset;
+      if (!isBefore) yield* cursor.next();
+    }
+    if (cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA)) checkExtentItem(cursor);
     return cursor;
   } catch (error) {
     cursor.release();
@@ -231,12 +250,16 @@ export function* listExtentItems(files: Files, inode: Inode): Task<[start: FileO
 /** A copy of the inode's inline data, or null when its first extent is none. */
 export function* readInlineData(files: Files, inode: Inode): Task<Uint8Array | null> {
   const item = yield* findItem(files.fs, inode.tree, { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 });
-  if (item === null || fileExtentType(viewOf(item), 0) !== FILE_EXTENT_TYPE.INLINE) return null;
+  if (item === null) return null;
+  if (item.length < FILE_EXTENT_INLINE_HEAD_SIZE) {
+    throw new FsError('EUCLEAN', `the extent item of inode ${inode.number} at 0 is cut short: ${item.length} bytes`);
+  }
+  if (fileExtentType(viewOf(item), 0) !== FILE_EXTENT_TYPE.INLINE) return null;
   const data = item.slice(FILE_EXTENT_INLINE_HEAD_SIZE);
   const compression = fileExtentCompression(viewOf(item), 0);
   if (compression === COMPRESSION.NONE) return data;
   const ramBytes = Math.min(fileExtentRamBytes(viewOf(item), 0), SECTOR_SIZE);
-  const bytes = decompressData(compression, data, ramBytes, true);
+  const bytes = ramBytes < 0 ? null : decompressData(compression, data, ramBytes, true);
   if (bytes === null) throw new FsError('EIO', `compressed inline data of inode ${inode.number} is damaged`);
   return bytes;
 }

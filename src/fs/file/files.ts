@@ -4,7 +4,7 @@ import type { Tree } from '../tree/tree.ts';
 import { type ExtentMapRules, extentMapRulesOf } from './extent-map-rules.ts';
 import type { MayAllocate } from './extent-map-tree.ts';
 import { InodeCache } from './inode-cache.ts';
-import { pendingItemBytes } from './pending-items.ts';
+import { PendingItems } from './pending-items.ts';
 
 /** Everything in memory about the files of a mounted file system. */
 export class Files {
@@ -28,9 +28,10 @@ export class Files {
     this.mutations = fs.mutations;
     this.tree = tree;
     this.rules = extentMapRulesOf(fs.fixes, fs.mutations);
-    this.inodes = new InodeCache(world);
+    const pending = new PendingItems(world, fs.maxInline);
+    this.inodes = new InodeCache(world, pending);
     this.renameLock = world.mutex('rename', 0);
-    fs.pendingItemBytes = () => pendingItemBytes(this);
+    fs.pendingItemBytes = () => pending.bytes;
     this.maySplit = () => world.mayFail('split-extent-map') === null;
   }
 

@@ -1,7 +1,7 @@
 import { alignDown, type ByteCount, SECTOR_SIZE } from '../../base/units.ts';
 import { BLOCK_GROUP_FLAG, BLOCK_GROUP_PROFILE_MASK } from '../format/block-group.ts';
-import type { FsInfo } from '../transaction/fs-info.ts';
 import { DEVICE_RESERVED_BYTES } from '../transaction/device-space.ts';
+import type { FsInfo } from '../transaction/fs-info.ts';
 import { type Profile, profileOf } from '../volume/profiles.ts';
 import { NAME_LENGTH_MAX } from './path.ts';
 

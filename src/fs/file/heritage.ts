@@ -7,7 +7,7 @@ import type { TransactionHandle } from '../transaction/handle.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { algorithmOf, COMPRESSION_PROPERTY } from './compression-property.ts';
 import type { Heritage, Inode } from './inode.ts';
-import { NODATACOW_FLAGS, type NewNode, newNodeFlags } from './new-inode-item.ts';
+import { type NewNode, NODATACOW_FLAGS, newNodeFlags } from './new-inode-item.ts';
 import { decodeAcl, encodeAcl, inheritAcl } from './posix-acl.ts';
 import { putXattr, type Xattr } from './xattr-items.ts';
 import { ACCESS_ACL, DEFAULT_ACL } from './xattr-names.ts';

@@ -20,7 +20,7 @@ import { leaveTransaction, startTransaction, type TransactionHandle } from '../t
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import type { Cursor } from '../tree/cursor.ts';
 import { dropExtentMaps } from './extent-map-access.ts';
-import { itemEnd, seekExtentItem } from './file-extent-items.ts';
+import { checkExtentItem, itemEnd, seekExtentItem } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 
@@ -80,7 +80,9 @@ export function* insertHoleItems(
   for (let at = start; at < end; ) {
     const isThere = yield* seekExtentItem(cursor, inode.number, at);
     if (isThere && cursor.offset <= at) {
-      at = itemEnd(cursor);
+      const itemStop = itemEnd(cursor);
+      if (itemStop <= at) throw new FsError('EUCLEAN', `the extent item of inode ${inode.number} at ${at} is empty`);
+      at = itemStop;
       continue;
     }
     const gapEnd = isThere ? Math.min(cursor.offset, end) : end;
@@ -117,6 +119,7 @@ function* insertHole(
 
 function isHoleItem(cursor: Cursor, inode: Inode): boolean {
   if (!cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA)) return false;
+  checkExtentItem(cursor);
   const { view, dataOffset: at } = cursor;
   return fileExtentType(view, at) === FILE_EXTENT_TYPE.REGULAR && fileExtentDiskBytenr(view, at) === 0;
 }

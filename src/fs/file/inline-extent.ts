@@ -20,7 +20,7 @@ import { leaveTransaction, startTransaction, type TransactionHandle } from '../t
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { noteCompression } from './compressed-items.ts';
 import { dropExtentMaps } from './extent-map-access.ts';
-import { dropFileExtents } from './file-extent-items.ts';
+import { checkExtentItem, dropFileExtents } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
@@ -119,6 +119,7 @@ export function* truncateInlineExtent(cursor: ChangeCursor, inode: Inode, size: 
   if (size === 0 || size >= SECTOR_SIZE) return false;
   yield* cursor.seek(inode.number, KEY_TYPE.EXTENT_DATA, 0);
   if (!cursor.found) return false;
+  checkExtentItem(cursor);
   const { view, dataOffset: at } = cursor;
   if (fileExtentType(view, at) !== FILE_EXTENT_TYPE.INLINE) return false;
   const ramBytes = fileExtentRamBytes(view, at);

@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.ts';
 import { viewOf } from '../../base/bytes.ts';
-import type { InodeNumber } from '../../base/units.ts';
+import type { FileOffset, InodeNumber } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { INCOMPAT } from '../format/feature-flags.ts';
 import { encodeName, nameHash } from '../format/directory.ts';
+import { INCOMPAT } from '../format/feature-flags.ts';
 import { INODE_ITEM_SIZE, inodeMode, MODE_TYPE } from '../format/inode.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
@@ -54,6 +54,8 @@ function isRegularItem(item: Uint8Array): boolean {
 export function* writeInodeItem(cursor: ChangeCursor, handle: TransactionHandle, inode: Inode): Task<void> {
   yield* cursor.seek(inode.number, KEY_TYPE.INODE_ITEM, 0);
   assert(cursor.found, 'an inode in memory has its item', { inode: inode.number });
+  // Only what reaches the leaf counts as written.
+  cursor.prepare();
   cursor.replace(inode.itemFor(handle.generation));
 }
 
@@ -72,20 +74,48 @@ export function updateDiskSize(files: Files, inode: Inode): void {
   if (size !== inode.diskSize) inode.setDiskSize(size);
 }
 
-/** Writes the inode's item in a transaction of its own. */
-export function* updateInode(files: Files, inode: Inode): Task<void> {
+/** Writes the inode's item in a transaction of its own, with the new size if one is given: the old one stays if that fails. */
+export function* updateInode(files: Files, inode: Inode, size: FileOffset | null = null): Task<void> {
   const handle = yield* startTransaction(files.fs);
   try {
     const cursor = yield* openForChange(handle, inode.tree);
     try {
-      updateDiskSize(files, inode);
-      yield* writeInodeItem(cursor, handle, inode);
+      if (size === null) yield* writeWithDiskSize(files, cursor, handle, inode);
+      else yield* writeWithSize(files, cursor, handle, inode, size);
     } finally {
       cursor.release();
     }
   } finally {
     leaveTransaction(handle);
   }
+}
+
+function* writeWithSize(
+  files: Files,
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+  size: FileOffset,
+): Task<void> {
+  const oldSize = inode.size;
+  inode.setSize(size);
+  try {
+    yield* writeWithDiskSize(files, cursor, handle, inode);
+  } catch (error) {
+    inode.setSize(oldSize);
+    if (inode.diskSize > oldSize) inode.setDiskSize(oldSize);
+    throw error;
+  }
+}
+
+function* writeWithDiskSize(
+  files: Files,
+  cursor: ChangeCursor,
+  handle: TransactionHandle,
+  inode: Inode,
+): Task<void> {
+  updateDiskSize(files, inode);
+  yield* writeInodeItem(cursor, handle, inode);
 }
 
 /** New inodes of a subvolume get numbers above the highest there is, and no number twice while the mount lasts. */

@@ -46,7 +46,10 @@ export function* checkReferenceFits(files: Files, inode: Inode, directory: Inode
   const size = cursor.found ? cursor.dataSize : 0;
   cursor.release();
   if (canGrow(fs.nodeSize, size, growth)) return;
-  throw new FsError('EMLINK', `inode ${inode.number}: no room for one more name in directory inode ${directory.number}`);
+  throw new FsError(
+    'EMLINK',
+    `inode ${inode.number}: no room for one more name in directory inode ${directory.number}`,
+  );
 }
 
 /** The caller knows that the name fits. */

@@ -10,6 +10,7 @@ import type { ExtentMapRules } from './extent-map-rules.ts';
 import { ExtentMapTree } from './extent-map-tree.ts';
 import { OrderedExtents } from './ordered-extent.ts';
 import { PageCache } from './page-cache.ts';
+import type { PendingItems } from './pending-items.ts';
 
 /** Where the fields of an INODE_ITEM lie that change while it is in memory. */
 const GENERATION_AT = 0;
@@ -68,6 +69,12 @@ export class Inode {
   isDoomed = false;
   /** Next free DIR_INDEX of a directory; 0 while it is not known. */
   nextIndex = 0;
+  /** Somebody asked for it since the cache of inodes last looked. */
+  wasUsed = false;
+  /** Kept by `PendingItems`: it is on its list, and what is counted there for it. */
+  isListedUnwritten = false;
+  pendingItemBytes = 0;
+  private pending: PendingItems | null = null;
   private readonly world: World;
   /** What points about extent maps are `on`. */
   readonly mapsId: ResourceId;
@@ -96,12 +103,28 @@ export class Inode {
     this.ranges = world.rangeLock('file-range', id);
     this.mapsLock = world.rwSemaphore('extent-maps', id);
     this.directIo = world.counter('direct-io', id);
-    this.ordered = new OrderedExtents(world, id);
-    this.pages = new PageCache(world, id);
+    this.ordered = new OrderedExtents(world, id, this);
+    this.pages = new PageCache(world, id, this);
     this.extentMaps = new ExtentMapTree(rules);
     this.item = item;
     this.view = viewOf(item);
     this.sizeNow = readU64(this.view, SIZE_AT);
+  }
+
+  /** It is in memory for all from now on. */
+  joinPending(pending: PendingItems): void {
+    this.pending = pending;
+    pending.note(this);
+  }
+
+  leavePending(): void {
+    this.pending?.forget(this);
+    this.pending = null;
+  }
+
+  /** There may be more, or less, to write out than before. */
+  noteUnwritten(): void {
+    this.pending?.note(this);
   }
 
   /** The extent maps, for a reader that holds `mapsLock`. */
@@ -127,9 +150,15 @@ export class Inode {
     return this.sizeNow;
   }
 
+  /** As `size`, without a trace in the footprint. */
+  get sizeInMemory(): number {
+    return this.sizeNow;
+  }
+
   setSize(size: number): void {
     this.world.touch(this.id, 'write');
     this.sizeNow = size;
+    this.noteUnwritten();
   }
 
   /** The size in the inode item: it never reaches past data that is not on disk yet. */
@@ -141,6 +170,7 @@ export class Inode {
   setDiskSize(size: number): void {
     this.world.touch(this.id, 'write');
     writeU64(this.view, SIZE_AT, size);
+    this.noteUnwritten();
   }
 
   /** Both sizes at once, for directories. */
@@ -215,6 +245,7 @@ export class Inode {
     this.world.touch(this.id, 'write');
     this.changedSinceWritten = true;
     writeNanoseconds(this.view, INODE_TIME_AT[which], nanoseconds);
+    this.noteUnwritten();
   }
 
   /** Data has checksums unless the inode says otherwise. */
@@ -287,10 +318,16 @@ export class Inode {
     return this.changedSinceWritten || this.sizeNow !== readU64(this.view, SIZE_AT);
   }
 
+  /** All of it is on disk, or will be with the running transaction, and it stays: it may leave memory. */
+  get isAtRest(): boolean {
+    return this.ordered.isEmpty && this.pages.dirtyCount === 0 && !this.isUnwritten && !this.isOrphan;
+  }
+
   /** Content changed, or attributes only. */
   touchTimes(content: boolean): void {
     this.world.touch(this.id, 'write');
     this.changedSinceWritten = true;
+    this.noteUnwritten();
     const now = this.world.now();
     writeNanoseconds(this.view, CTIME_AT, now);
     if (!content) return;

@@ -112,12 +112,19 @@ export function checkAlive(directory: Inode, path: ParsedPath): void {
   if (directory.tree.isReadOnly) throw new FsError('EROFS', `${path.text}: its subvolume is read-only`);
 }
 
-/** True when `directory` lies under `ancestor`, or is it, also by way of subvolumes. The caller keeps renames away. */
+/**
+ * True when `directory` lies under `ancestor`, or is it, also by way of subvolumes. The caller keeps renames away. Throws
+ * EUCLEAN where damage has made a directory its own ancestor.
+ */
 export function* isWithin(files: Files, directory: Inode, ancestor: Inode): Task<boolean> {
   let at = files.inodes.hold(directory);
+  const passed = new Set<string>();
   try {
     for (;;) {
       if (isSameInode(at, ancestor)) return true;
+      const place = `${at.tree.id}/${at.number}`;
+      if (passed.has(place)) throw new FsError('EUCLEAN', `directory inode ${at.number} lies within itself`);
+      passed.add(place);
       if (isSubvolumeRoot(at) && at.tree === files.tree) return false;
       const parent = yield* findParentDirectory(files, at);
       files.inodes.put(at);

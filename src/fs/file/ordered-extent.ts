@@ -1,6 +1,7 @@
 import type { Errno } from '../../base/errno.ts';
 import { type ResourceId, resource } from '../../task/resource.ts';
 import type { WaitQueue, World } from '../../task/world.ts';
+import type { UnwrittenOwner } from './page-cache.ts';
 
 /**
  * What its place on disk is: newly allocated; a preallocated extent that gets its first data; or where the file's old
@@ -72,9 +73,11 @@ export class OrderedExtents {
   private readonly world: World;
   private readonly id: ResourceId;
   private readonly finished: WaitQueue;
+  private readonly owner: UnwrittenOwner;
 
-  constructor(world: World, id: number) {
+  constructor(world: World, id: number, owner: UnwrittenOwner) {
     this.world = world;
+    this.owner = owner;
     this.id = resource('ordered-extents', id);
     this.finished = world.waitQueue('ordered-extents', id);
   }
@@ -89,11 +92,17 @@ export class OrderedExtents {
     return this.sorted.length;
   }
 
+  /** As `count`, without a trace in the footprint. */
+  get length(): number {
+    return this.sorted.length;
+  }
+
   add(ordered: OrderedExtent): void {
     this.world.touch(this.id, 'write');
     let index = this.sorted.length;
     while (index > 0 && this.sorted[index - 1]!.start > ordered.start) index--;
     this.sorted.splice(index, 0, ordered);
+    this.owner.noteUnwritten();
   }
 
   /** The first one that intersects [start, end), or null. */
@@ -142,6 +151,7 @@ export class OrderedExtents {
     this.world.touch(this.id, 'write');
     ordered.isDone = true;
     this.sorted.splice(this.sorted.indexOf(ordered), 1);
+    this.owner.noteUnwritten();
     this.finished.wakeAll();
   }
 

@@ -14,7 +14,7 @@ export function* waitForOrderedInLogicalRange(
 ): Task<boolean> {
   let hasWaited = false;
   // Those that are being deleted too: the last commit may still lead to their extents.
-  for (const inode of files.inodes.all()) {
+  for (const inode of files.inodes.unwritten()) {
     if (!inode.isRegular) continue;
     for (const ordered of inode.ordered.onDisk(logicalStart, logicalStart + length)) {
       hasWaited = true;

@@ -23,22 +23,40 @@ export interface PageRun {
   readonly end: number;
 }
 
+/** Hears of each change of how much there is to write out. */
+export interface UnwrittenOwner {
+  noteUnwritten(): void;
+}
+
 /** The cached pages of one inode. Whoever fills or drops pages holds the file range lock over them. */
 export class PageCache {
   private readonly pages = new Map<number, Page>();
   private readonly world: World;
   private readonly id: ResourceId;
-  private dirty = 0;
+  private readonly owner: UnwrittenOwner;
+  /** Numbers of dirty pages, ascending. */
+  private readonly dirty: number[] = [];
   private runs = 0;
 
-  constructor(world: World, id: number) {
+  constructor(world: World, id: number, owner: UnwrittenOwner) {
     this.world = world;
+    this.owner = owner;
     this.id = resource('page-cache', id);
   }
 
   get dirtyCount(): number {
     this.world.touch(this.id, 'read');
-    return this.dirty;
+    return this.dirty.length;
+  }
+
+  /** As `dirtyCount`, without a trace in the footprint. */
+  get dirtyPages(): number {
+    return this.dirty.length;
+  }
+
+  /** As `dirtyRunCount`, without a trace in the footprint. */
+  get dirtyRuns(): number {
+    return this.runs;
   }
 
   /** Runs of dirty pages that lie side by side. */
@@ -101,10 +119,28 @@ export class PageCache {
 
   /** Between two dirty pages, one joins their runs or parts them. */
   private countDirty({ index }: Page, change: 1 | -1): void {
-    this.dirty += change;
+    const at = this.firstDirtyFrom(index);
+    if (change === 1) this.dirty.splice(at, 0, index);
+    else if (this.dirty[at] === index) this.dirty.splice(at, 1);
     const before = this.pages.get(index - 1)?.isDirty === true ? 1 : 0;
     const behind = this.pages.get(index + 1)?.isDirty === true ? 1 : 0;
     this.runs += change * (1 - before - behind);
+    this.owner.noteUnwritten();
+  }
+
+  /** Where in `dirty` the first page at or after `index` is. */
+  private firstDirtyFrom(index: number): number {
+    const { dirty } = this;
+    let low = 0;
+    let high = dirty.length;
+    // Files are mostly written from front to end.
+    if (high === 0 || dirty[high - 1]! < index) return high;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (dirty[middle]! < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** Announces a change of a page's bytes. */
@@ -130,15 +166,12 @@ export class PageCache {
   /** The first dirty run that begins at or after page `from` and before `end`, at most `pagesMax` long; or null. */
   nextDirtyRun(from: number, end: number, pagesMax: number): PageRun | null {
     this.world.touch(this.id, 'read');
-    if (this.dirty === 0) return null;
-    let first = -1;
-    for (const page of this.pages.values()) {
-      if (page.isDirty && page.index >= from && page.index < end && (first < 0 || page.index < first))
-        first = page.index;
-    }
-    if (first < 0) return null;
+    const { dirty } = this;
+    const at = this.firstDirtyFrom(from);
+    const first = dirty[at];
+    if (first === undefined || first >= end) return null;
     let after = first + 1;
-    while (after < end && after - first < pagesMax && this.pages.get(after)?.isDirty === true) after++;
+    while (after < end && after - first < pagesMax && dirty[at + after - first] === after) after++;
     return { start: first, end: after };
   }
 

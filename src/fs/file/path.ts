@@ -25,8 +25,8 @@ const encoder = new TextEncoder();
  * EINVAL for a zero byte.
  */
 export function parsePath(path: string | Uint8Array): ParsedPath {
-  const bytes = typeof path === 'string' ? encoder.encode(path) : path;
-  const text = showName(bytes);
+  const bytes = typeof path === 'string' ? (plainBytes(path) ?? encoder.encode(path)) : path;
+  const text = typeof path === 'string' && PLAIN.test(path) ? path : showName(bytes);
   if (bytes.length === 0) throw new FsError('ENOENT', 'the path is empty');
   if (bytes.length > PATH_LENGTH_MAX) {
     throw new FsError(

@@ -62,7 +62,7 @@ const ORDER = [TAG.USER_OBJ, TAG.USER, TAG.GROUP_OBJ, TAG.GROUP, TAG.MASK, TAG.O
 function checkAcl(acl: Acl): void {
   let place = -1;
   for (const { tag, permissions, id } of acl) {
-    const at = ORDER.findIndex((known) => known === tag);
+    const at = (ORDER as readonly number[]).indexOf(tag);
     const isNamed = tag === TAG.USER || tag === TAG.GROUP;
     const isInOrder = at > place || (isNamed && at === place);
     if (at < 0 || !isInOrder || permissions > PERMISSIONS) throw invalid();

@@ -19,7 +19,7 @@ import { KEY_TYPE } from '../format/key.ts';
 import type { TransactionHandle } from '../transaction/handle.ts';
 import { addDataReference, dropDataReference } from '../transaction/run-delayed-references.ts';
 import type { ChangeCursor } from '../tree/change-cursor.ts';
-import { itemEnd, ownerOf, seekExtentItem } from './file-extent-items.ts';
+import { checkExtentItem, itemEnd, ownerOf, seekExtentItem } from './file-extent-items.ts';
 import type { Inode } from './inode.ts';
 
 /** A run of a file, half-open, and how its item says it is stored. */
@@ -93,6 +93,7 @@ function* writtenBehind(cursor: ChangeCursor, inode: Inode, item: Uint8Array, wh
 /** The item at the cursor if it is data of the same extent, at the same offset between file and extent. */
 function writtenPiece(cursor: ChangeCursor, inode: Inode, item: Uint8Array, whole: Piece): Piece | null {
   if (!cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA)) return null;
+  checkExtentItem(cursor);
   const { view, dataOffset: at, offset: start } = cursor;
   if (fileExtentType(view, at) !== FILE_EXTENT_TYPE.REGULAR) return null;
   if (fileExtentCompression(view, at) !== COMPRESSION.NONE) return null;

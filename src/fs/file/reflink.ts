@@ -34,7 +34,7 @@ export function* reflinkFile(files: Files, remap: Remap): Task<ByteCount> {
 export function* shareRange(files: Files, remap: Remap, length: ByteCount): Task<void> {
   const { source, sourceOffset, target, targetOffset } = remap;
   if (targetOffset > target.size) yield* settleTail(files, target, targetOffset);
-  const done = sourceOffset === 0 ? yield* copyInlineData(files, source, target, targetOffset, length) : 0;
+  const done = sourceOffset === 0 ? yield* copyInlineData(files, remap, length) : 0;
   const covered = alignUp(length, SECTOR_SIZE);
   if (done >= covered) return;
   const from = { start: sourceOffset + done, end: sourceOffset + covered };
@@ -62,13 +62,8 @@ function* settleTail(files: Files, target: Inode, end: FileOffset): Task<void> {
  * Inline data has no place that could be shared. Where the target cannot have it as its own inline extent, it is written
  * like any data, and is on its way to the disk when this returns. Returns how many bytes of the range are done by that.
  */
-function* copyInlineData(
-  files: Files,
-  source: Inode,
-  target: Inode,
-  targetOffset: FileOffset,
-  length: ByteCount,
-): Task<ByteCount> {
+function* copyInlineData(files: Files, remap: Remap, length: ByteCount): Task<ByteCount> {
+  const { source, target, targetOffset, isDedupe } = remap;
   yield* flushRange(files, source, 0, SECTOR_SIZE);
   const data = yield* readInlineData(files, source);
   if (data === null) return 0;
@@ -77,7 +72,7 @@ function* copyInlineData(
   const bytes = new Uint8Array(Math.min(length, SECTOR_SIZE));
   bytes.set(data.subarray(0, bytes.length));
   yield* writePages(files, target, targetOffset, bytes);
-  target.touchTimes(true);
+  if (!isDedupe) target.touchTimes(true);
   yield* flushRange(files, target, targetOffset, targetOffset + SECTOR_SIZE);
   return SECTOR_SIZE;
 }

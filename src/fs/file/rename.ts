@@ -45,14 +45,15 @@ interface RenamePaths {
 /**
  * Gives a file or directory another name, in place of what has that name; or exchanges two. Throws ENOENT, ENOTDIR,
  * EISDIR, ENOTEMPTY, EEXIST, EINVAL for a directory into itself, EBUSY for the root, `.` and `..`, EXDEV, EMLINK,
- * EOVERFLOW, ENOSPC, EROFS.
+ * EOVERFLOW, ENOSPC, EROFS. `parseTo`: what is wrong with the first path shows before what is wrong with the second.
  */
-export function* renameNode(files: Files, fromPath: ParsedPath, toPath: ParsedPath, how: RenameHow): Task<void> {
+export function* renameNode(files: Files, fromPath: ParsedPath, parseTo: () => ParsedPath, how: RenameHow): Task<void> {
   const renames = yield* files.renameLock.acquire();
   const holds: Inode[] = [];
   try {
     const from = yield* walkToPlace(files, fromPath);
     holds.push(from.directory);
+    const toPath = parseTo();
     const to = yield* walkToPlace(files, toPath);
     holds.push(to.directory);
     yield* renameBetween(files, from, to, { from: fromPath, to: toPath }, how);

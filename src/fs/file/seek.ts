@@ -19,6 +19,8 @@ export function* seekFile(files: Files, inode: Inode, offset: FileOffset, kind: 
   try {
     const { size } = inode;
     checkInside(inode, offset, size);
+    // Linux' short cut, which is wrong where preallocated space came by a reflink: that does not set the flag.
+    if (kind === 'hole' && !inode.hasPreallocation && inode.allocatedBytes === size) return size;
     const start = alignDown(offset, SECTOR_SIZE);
     const end = alignUp(size, SECTOR_SIZE);
     const range = yield* inode.ranges.acquire(start, end - start, 'exclusive');
@@ -56,9 +58,7 @@ interface Stretch {
 
 function* stretchAt(files: Files, inode: Inode, at: FileOffset, end: FileOffset): Task<Stretch> {
   const space = yield* spaceAt(files, inode, at, end);
-  // Linux asks the inode's flag first: preallocated space that came by a reflink counts as data.
-  const isData = space.kind === 'data' || (space.kind === 'prealloc' && !inode.hasPreallocation);
-  if (isData) return { kind: 'data', end: space.end };
+  if (space.kind === 'data') return { kind: 'data', end: space.end };
   // Pages over space without data hold data that has no place yet.
   const dirty = inode.pages.nextDirtyRun(at / PAGE_SIZE, space.end / PAGE_SIZE, Number.POSITIVE_INFINITY);
   if (dirty === null) return { kind: 'hole', end: space.end };

@@ -54,11 +54,12 @@ function* listPlacedItems(files: Files, inode: Inode): Task<PlacedItem[]> {
   const from = { objectid: inode.number, type: KEY_TYPE.EXTENT_DATA, offset: 0 };
   yield* visitItems(files.fs, inode.tree, from, (cursor) => {
     if (!cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA)) return false;
+    const end = itemEnd(cursor);
     const { view, dataOffset: at } = cursor;
     if (fileExtentType(view, at) === FILE_EXTENT_TYPE.INLINE || fileExtentDiskBytenr(view, at) === 0) return true;
     const path = fileExtentGeneration(view, at) <= lastSnapshot ? cursor.pathAddresses() : [];
     const place = { logical: fileExtentDiskBytenr(view, at), length: fileExtentDiskNumBytes(view, at) };
-    items.push({ start: cursor.offset, end: itemEnd(cursor), ...place, path });
+    items.push({ start: cursor.offset, end, ...place, path });
     return true;
   });
   return items;

@@ -110,10 +110,7 @@ function* addRootReference(
 }
 
 /** By reading the names of the directory. */
-function* findIndex(
-  cursor: Parameters<typeof removeEntry>[0],
-  { directory, name }: NamePlace,
-): Task<number> {
+function* findIndex(cursor: Parameters<typeof removeEntry>[0], { directory, name }: NamePlace): Task<number> {
   yield* cursor.seek(directory.number, KEY_TYPE.DIR_INDEX, 0);
   if (!cursor.isValid) yield* cursor.next();
   while (cursor.isAt(directory.number, KEY_TYPE.DIR_INDEX)) {

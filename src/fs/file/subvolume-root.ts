@@ -1,13 +1,8 @@
+import { viewOf } from '../../base/bytes.ts';
 import type { InodeNumber, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
-import { viewOf } from '../../base/bytes.ts';
 import { FsError } from '../errors.ts';
-import {
-  INODE_ITEM_SIZE,
-  MODE_TYPE,
-  setInodeMode,
-  setInodeNlink,
-} from '../format/inode.ts';
+import { INODE_ITEM_SIZE, MODE_TYPE, setInodeMode, setInodeNlink } from '../format/inode.ts';
 import { KEY_TYPE } from '../format/key.ts';
 import { decodeRootRef, type RootRef } from '../format/root-item.ts';
 import { openSubvolumeTree } from '../transaction/open-tree.ts';

@@ -18,6 +18,7 @@ import type { ChangeCursor } from '../tree/change-cursor.ts';
 import { findItem } from '../tree/cursor.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
+import { PATH_LENGTH_MAX } from './path.ts';
 
 /** The target of a symbolic link: its bytes lie in an inline extent, and never change. Throws EINVAL for another inode. */
 export function* readSymlink(files: Files, inode: Inode): Task<Uint8Array> {
@@ -40,9 +41,15 @@ export function symlinkLengthMax(fs: FsInfo): ByteCount {
   return Math.min(roomInLeaf, SECTOR_SIZE - 1);
 }
 
-/** Throws ENOENT for an empty target, ENAMETOOLONG. */
-export function checkSymlinkTarget(fs: FsInfo, target: Uint8Array): void {
+/** What is wrong with any target, whatever the path. Throws ENOENT for an empty one, ENAMETOOLONG. */
+export function checkSymlinkTarget(target: Uint8Array): void {
   if (target.length === 0) throw new FsError('ENOENT', 'the target of a symbolic link is empty');
+  if (target.length <= PATH_LENGTH_MAX) return;
+  throw new FsError('ENAMETOOLONG', `the target of a symbolic link has ${target.length} bytes of ${PATH_LENGTH_MAX}`);
+}
+
+/** Asked last, when the name is known to be free. Throws ENAMETOOLONG. */
+export function checkTargetFits(fs: FsInfo, target: Uint8Array): void {
   const most = symlinkLengthMax(fs);
   if (target.length <= most) return;
   throw new FsError('ENAMETOOLONG', `the target of a symbolic link has ${target.length} bytes of ${most}`);

@@ -11,6 +11,9 @@ import { updateInode } from './inode-items.ts';
 import { waitForOrderedRange } from './ordered-completion.ts';
 import { flushRange, startWriteback } from './writeback.ts';
 
+/** Files whose writes are under way together: each of them costs memory, and time to choose among them. */
+const FLUSHED_AT_ONCE = 256;
+
 /**
  * Makes a file durable, for now by a full commit: writes out its pages, waits for its ordered extents, commits. An
  * error of writeback since the count was `errorsSeen` is thrown once the rest is done. Throws EIO, ENOSPC, EROFS.
@@ -44,18 +47,24 @@ export function* syncAll(files: Files): Task<void> {
 
 /** Writes out all files and waits for their ordered extents. Errors stay with the inodes. */
 export function* flushAll(files: Files): Task<void> {
-  const inodes = files.inodes.holdAll();
+  const inodes = files.inodes.holdUnwritten();
   try {
-    for (const inode of inodes) {
-      if (inode.isRegular && inode.pages.dirtyCount > 0) yield* startWriteback(files, inode, 0, FILE_END);
-    }
-    for (const inode of inodes) {
-      if (!inode.isRegular) continue;
-      yield* waitForOrderedRange(inode, 0, FILE_END);
-      if (inode.isUnwritten && !files.fs.isReadOnly) yield* updateInode(files, inode);
+    for (let from = 0; from < inodes.length; from += FLUSHED_AT_ONCE) {
+      yield* flushSome(files, inodes.slice(from, from + FLUSHED_AT_ONCE));
     }
   } finally {
     for (const inode of inodes) files.inodes.put(inode);
   }
   yield* evictDoomed(files);
+}
+
+function* flushSome(files: Files, inodes: readonly Inode[]): Task<void> {
+  for (const inode of inodes) {
+    if (inode.isRegular && inode.pages.dirtyCount > 0) yield* startWriteback(files, inode, 0, FILE_END);
+  }
+  for (const inode of inodes) {
+    if (!inode.isRegular) continue;
+    yield* waitForOrderedRange(inode, 0, FILE_END);
+    if (inode.isUnwritten && !files.fs.isReadOnly) yield* updateInode(files, inode);
+  }
 }

@@ -37,8 +37,7 @@ export function* truncateFile(
     if (size > oldSize) {
       yield* expandFile(files, inode, alignUp(size, SECTOR_SIZE));
       inode.touchTimes(true);
-      inode.setSize(size);
-      yield* updateInode(files, inode);
+      yield* updateInode(files, inode, size);
       return;
     }
     if (isOpen || size !== oldSize) inode.touchTimes(true);

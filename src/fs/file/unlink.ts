@@ -41,6 +41,7 @@ function* removeNode(files: Files, path: ParsedPath, wantsDirectory: boolean): T
         const now = yield* findName(files, directory, name);
         if (!leadsTo(directory, now, inode)) continue;
         checkAlive(directory, path);
+        checkUnlinkSlash(inode, path, wantsDirectory);
         checkMayRemove(directory, inode);
         yield* checkRemovable(files, inode, path, wantsDirectory);
         if (isSubvolumeRoot(inode)) yield* deleteSubvolume(files, { directory, name }, inode);
@@ -65,10 +66,15 @@ function namelessError(path: ParsedPath, wantsDirectory: boolean): FsError {
   return new FsError('ENOTEMPTY', `${path.text} ends in ..`);
 }
 
+/** A slash after the name of what is to be unlinked is refused before all else. */
+function checkUnlinkSlash(inode: Inode, path: ParsedPath, wantsDirectory: boolean): void {
+  if (wantsDirectory || !path.wantsDirectory) return;
+  throw new FsError(inode.isDirectory ? 'EISDIR' : 'ENOTDIR', `${path.text} is not to end in a slash`);
+}
+
 function* checkRemovable(files: Files, inode: Inode, path: ParsedPath, wantsDirectory: boolean): Task<void> {
   if (!wantsDirectory) {
     if (inode.isDirectory) throw new FsError('EISDIR', `${path.text} is a directory`);
-    if (path.wantsDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);
     return;
   }
   if (!inode.isDirectory) throw new FsError('ENOTDIR', `${path.text} is no directory`);

@@ -2,6 +2,7 @@ import { viewOf } from '../../base/bytes.ts';
 import type { ByteCount, FileOffset, LogicalAddress } from '../../base/units.ts';
 import { SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import { DATA_CHECKSUM_SIZE } from '../format/checksum.ts';
 import { decodeExtentItem } from '../format/extent-item.ts';
 import {
@@ -22,7 +23,7 @@ import type { DataOwner } from '../transaction/delayed-references.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { DELAYED_REFERENCES } from '../transaction/shared-state.ts';
 import { type Cursor, findItem, searchTree } from '../tree/cursor.ts';
-import { itemEnd, ownerOf, searchExtentItem } from './file-extent-items.ts';
+import { checkExtentItem, itemEnd, ownerOf, searchExtentItem } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 
@@ -95,6 +96,7 @@ export function* endOfCopied(files: Files, inode: Inode, start: FileOffset, end:
   try {
     let isFirst = true;
     while (cursor.isAt(inode.number, KEY_TYPE.EXTENT_DATA) && cursor.offset < end) {
+      checkExtentItem(cursor);
       const isCandidate = kindOf(cursor, inode) !== null;
       // The one at the start was refused, all of it.
       if (isCandidate && cursor.offset <= start && isFirst) return Math.min(end, itemEnd(cursor));
@@ -116,12 +118,14 @@ function* readCandidate(files: Files, inode: Inode, start: FileOffset, end: File
     if (kind === null) return null;
     const { view, dataOffset: at } = cursor;
     if (fileExtentGeneration(view, at) <= lastSnapshotOf(inode)) return null;
+    const stop = Math.min(end, itemEnd(cursor));
+    if (stop <= start) throw new FsError('EUCLEAN', `the extent item of inode ${inode.number} at ${start} is empty`);
     const originalStart = cursor.offset - fileExtentOffset(view, at);
     const diskStart = fileExtentDiskBytenr(view, at);
     return {
       kind,
       start,
-      length: Math.min(end, itemEnd(cursor)) - start,
+      length: stop - start,
       logical: diskStart + (start - originalStart),
       originalStart,
       originalBlockLength: fileExtentDiskNumBytes(view, at),

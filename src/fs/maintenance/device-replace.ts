@@ -170,7 +170,7 @@ function setStarted(fs: FsInfo, source: Device, target: Device, options: Replace
 }
 
 function* waitForAllOrderedExtents(files: Files): Task<void> {
-  const inodes = files.inodes.holdAll();
+  const inodes = files.inodes.holdUnwritten();
   try {
     for (const inode of inodes) if (inode.isRegular) yield* waitForOrderedRange(inode, 0, FILE_END);
   } finally {

@@ -61,7 +61,7 @@ function isInUse({ inodes }: Files): boolean {
 
 function hasUnwritten({ inodes }: Files): boolean {
   return inodes
-    .all()
+    .unwritten()
     .some((inode) => inode.isRegular && (inode.pages.dirtyCount > 0 || !inode.ordered.isEmpty || inode.isUnwritten));
 }
 

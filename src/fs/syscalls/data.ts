@@ -119,6 +119,7 @@ export function* mapRead(fs: MountedFilesystem, target: FileTarget, offset: numb
   let bytes: Uint8Array;
   try {
     checkMappable(inode, length);
+    checkAppendOnlyMaps(fs, target, inode);
     bytes = yield* loadMapped(fs.files, inode, offset, length);
   } finally {
     fs.files.inodes.put(inode);
@@ -137,6 +138,7 @@ export function* msync(fs: MountedFilesystem, target: FileTarget, offset: number
   const inode = yield* hold(fs, target);
   try {
     checkMappable(inode, length);
+    checkAppendOnlyMaps(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -148,6 +150,12 @@ function checkHandleMaps(fs: MountedFilesystem, target: FileTarget, isToWrite: b
   const file = openFileOf(fs, target);
   if (file === null || (file.isReadable && (file.isWritable || !isToWrite))) return;
   throw new FsError('EACCES', `mmap: handle ${target} was not opened for that`);
+}
+
+/** Through a handle that may write, not even a mapping for reading. */
+function checkAppendOnlyMaps(fs: MountedFilesystem, target: FileTarget, inode: Inode): void {
+  if (!inode.isAppendOnly || openFileOf(fs, target)?.isWritable !== true) return;
+  throw new FsError('EACCES', `mmap: inode ${inode.number} is append-only`);
 }
 
 function checkMappable(inode: Inode, length: number): void {

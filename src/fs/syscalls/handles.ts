@@ -99,6 +99,7 @@ function checkOpenable(inode: Inode, options: OpenOptions, isWritable: boolean):
   if (inode.isSymlink) throw new FsError('ELOOP', `${where} is a symbolic link`);
   const changes = isWritable || truncate;
   if (changes && inode.isDirectory) throw new FsError('EISDIR', `${where} is a directory`);
+  if (options.direct === true && inode.isDirectory) throw new FsError('EINVAL', `${where} is a directory`);
   if (changes) checkMayWrite(inode);
   if (inode.isAppendOnly && (truncate || (isWritable && !append)))
     throw new FsError('EPERM', `${where} is append-only`);

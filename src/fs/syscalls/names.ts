@@ -6,7 +6,7 @@ import { listNames } from '../file/directory-items.ts';
 import { evictDoomed } from '../file/evict.ts';
 import { linkInode } from '../file/link.ts';
 import { walk } from '../file/namespace.ts';
-import { NODATACOW_FLAGS, type NewNode } from '../file/new-inode-item.ts';
+import { type NewNode, NODATACOW_FLAGS } from '../file/new-inode-item.ts';
 import { parsePath } from '../file/path.ts';
 import { renameNode } from '../file/rename.ts';
 import { checkSymlinkTarget, readSymlink } from '../file/symlink.ts';
@@ -53,7 +53,7 @@ export function newFileOf({ mode = 0o644, nodatacow = false, compress }: CreateO
 export function* symlink(fs: MountedFilesystem, target: Path, path: Path): Task<void> {
   throwIfReadOnly(fs.info);
   const bytes = typeof target === 'string' ? encodeName(target) : target.slice();
-  checkSymlinkTarget(fs.info, bytes);
+  checkSymlinkTarget(bytes);
   const node = { mode: MODE_TYPE.SYMLINK | 0o777, target: bytes };
   const inode = yield* makeNode(fs.files, parsePath(path), node, { slashError: 'ENOENT' });
   fs.files.inodes.put(inode);
@@ -134,7 +134,7 @@ export function* rename(fs: MountedFilesystem, from: Path, to: Path, options: Re
   const { exchange = false, noReplace = false } = options;
   if (exchange && noReplace) throw new FsError('EINVAL', 'rename: an exchange needs what noReplace refuses');
   throwIfReadOnly(fs.info);
-  yield* renameNode(fs.files, parsePath(from), parsePath(to), { exchange, noReplace });
+  yield* renameNode(fs.files, parsePath(from), () => parsePath(to), { exchange, noReplace });
   yield* evictDoomed(fs.files);
 }
 

@@ -5,7 +5,6 @@ import type { MountedFilesystem } from '../filesystem.ts';
 export type { FilesystemStatistics };
 
 /** How large the file system is and what is left, in blocks, as Linux counts. */
-// biome-ignore lint/correctness/useYield: every call of a program is a task.
 export function* statfs(fs: MountedFilesystem): Task<FilesystemStatistics> {
   return statisticsOf(fs.info);
 }

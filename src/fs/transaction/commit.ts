@@ -3,7 +3,6 @@ import { viewOf } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { setBlockGroupUsed } from '../format/block-group.ts';
-import { FormatError } from '../format/format-error.ts';
 import { KEY_TYPE, TREE_ID } from '../format/key.ts';
 import { setRootItemBytesUsed, setRootItemNode } from '../format/root-item.ts';
 import { sealTreeBlock } from '../format/tree-block.ts';
@@ -51,7 +50,6 @@ export function* commitTransaction(fs: FsInfo): Task<void> {
     yield* commit(fs, transaction, handle);
   } catch (error) {
     if (error instanceof FsError) abortTransaction(fs, error.code, error.where);
-    else if (error instanceof FormatError) abortTransaction(fs, 'EUCLEAN', error.message);
     else throw error;
     throw new FsError(fs.aborted!, `commit of transaction ${transaction.id}: ${fs.abortedWhere}`);
   } finally {

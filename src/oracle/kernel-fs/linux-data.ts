@@ -171,7 +171,7 @@ export class LinuxData extends LinuxFiles {
 
   dedupe(source: LinuxTarget, from: number, length: number, target: LinuxTarget, to: number): number | 'differs' {
     return this.withFile(source, OPEN.readOnly, (sourceFile) =>
-      this.withFile(target, OPEN.readWrite, (file) => {
+      this.withFile(target, OPEN.readOnly, (file) => {
         const request = encodeDedupeRange(from, length, file, to);
         this.libc.call('ioctl', sourceFile, FIDEDUPERANGE, request);
         const { status, deduped } = decodeDedupeRange(request);
@@ -234,7 +234,9 @@ export class LinuxData extends LinuxFiles {
     }
   }
 
+  /** Throws ENOTDIR for a file: Linux would move its place, which nobody here uses. */
   seekDirectory(file: number, cursor: number): void {
+    if (this.isRegular(file)) throw new LinuxError('ENOTDIR', 'seek in a directory');
     this.libc.call('lseek', file, cursor, SEEK_SET);
   }
 

@@ -4,8 +4,8 @@ import {
   chown,
   copyRange,
   dedupe,
-  fallocate,
   type FileTarget,
+  fallocate,
   type Handle,
   link,
   mknod,
@@ -76,7 +76,8 @@ export function* changeFile(
       return null;
     case 'punch':
     case 'zero': {
-      const mode = operation.kind === 'punch' ? 'punch-hole' : operation.keepSize ? 'zero-range-keep-size' : 'zero-range';
+      const mode =
+        operation.kind === 'punch' ? 'punch-hole' : operation.keepSize ? 'zero-range-keep-size' : 'zero-range';
       yield* fallocate(fs, handles.target(operation.file), operation.offset, operation.length, { mode });
       return null;
     }

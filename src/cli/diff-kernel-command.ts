@@ -81,7 +81,7 @@ async function diff(options: DiffOptions): Promise<number> {
       const seed = replayed === null ? `${options.seed}/${round}` : null;
       const count = Math.min(length, total - round * length);
       const source = replayed === null ? drawnSource(seed!, profile, count) : listedSource(replayed);
-      const ran = confirm(bench, bench.run(source), tally);
+      const ran = bench.run(source);
       const result = options.outside && type === 'btrfs' ? await judgeSequence(ran) : ran;
       tally.count(result.operations.length);
       if (result.difference !== null) {
@@ -98,16 +98,6 @@ async function diff(options: DiffOptions): Promise<number> {
     tally.stopListening();
   }
   return tally.conclude();
-}
-
-/** Of blocks alone: see the exception `blocks-in-flight`. */
-function confirm(bench: DifferentialBench, result: BenchResult, tally: Tally): BenchResult {
-  const { difference, operations } = result;
-  const isOfBlocks = difference?.what.startsWith('blocks of') || operations[difference?.step ?? -1]?.do === 'stat';
-  if (!isOfBlocks) return result;
-  const again = bench.run(listedSource(operations));
-  if (again.difference === null) tally.except('blocks-in-flight');
-  return again;
 }
 
 function profilesOf(options: DiffOptions): readonly DifferentialProfile[] {

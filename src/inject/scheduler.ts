@@ -11,7 +11,7 @@ import type { SimulatedDevice } from './simulated-device.ts';
 import { SimulatedIo, showRequest } from './simulated-io.ts';
 import { removeFrom, type SimulatedLock } from './simulated-lock.ts';
 import { Immediate, SimulatedTask, type Stage } from './simulated-task.ts';
-import { foldNumber, stableHash } from './stable-hash.ts';
+import { foldNumber, hashOnce, stableHash } from './stable-hash.ts';
 import type { EffectKind } from './strategy.ts';
 import type { SimulatedCounter, SimulatedWaitQueue } from './wait-queue.ts';
 import { PlainWait } from './waitable.ts';
@@ -136,7 +136,7 @@ export class Scheduler extends Dispatcher {
   spawn<T>(name: string, body: Task<T>): TaskHandle<T> {
     this.step();
     const task = this.add(name, body);
-    this.mix(SPAWN_HASH ^ task.id, stableHash(name));
+    this.mix(SPAWN_HASH ^ task.id, hashOnce(name));
     if (this.isSlow) {
       this.touchWhat(SPAWN_SEQUENCE, true);
       this.record(this.current?.name ?? 'world', 'spawn', name);

@@ -7,9 +7,15 @@ export function stableHash(text: string): number {
   return known.get(text) ?? learn(text);
 }
 
-function learn(text: string): number {
+/** As `stableHash`, not kept: for names that are made for one use. */
+export function hashOnce(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+function learn(text: string): number {
+  const hash = hashOnce(text);
   if (known.size >= KNOWN_MAX) known.clear();
   known.set(text, hash);
   return hash;

@@ -69,7 +69,7 @@ export class SimulatedCounter implements Counter, Waitable {
   private readonly scheduler: Scheduler;
   private count = 0;
   /** Net additions by task id: whoever added more than it took away is expected to end the wait. */
-  private readonly additions: number[] = [];
+  private additions: Map<number, number> | null = null;
 
   constructor(scheduler: Scheduler, name: string, id: number) {
     this.scheduler = scheduler;
@@ -99,7 +99,7 @@ export class SimulatedCounter implements Counter, Waitable {
     // Counting commutes, waking somebody does not.
     this.scheduler.touchHow(this.resource, this.count === 0 && this.sleepers.length > 0 ? 'write' : 'update');
     assert(this.count >= 0, 'a counter never falls below zero', { counter: this.name, id: this.id, change });
-    if (task !== null) this.additions[task.id] = (this.additions[task.id] ?? 0) + change;
+    if (task !== null) this.noteAddition(task, change);
     if (this.count === 0) wakeEach(this.scheduler, this.sleepers);
   }
 
@@ -116,7 +116,14 @@ export class SimulatedCounter implements Counter, Waitable {
   }
 
   suspects(): readonly SimulatedTask[] {
-    return this.scheduler.tasksAlive().filter((task) => (this.additions[task.id] ?? 0) > 0);
+    return this.scheduler.tasksAlive().filter((task) => (this.additions?.get(task.id) ?? 0) > 0);
+  }
+
+  private noteAddition({ id }: SimulatedTask, change: number): void {
+    this.additions ??= new Map();
+    const sum = (this.additions.get(id) ?? 0) + change;
+    if (sum === 0) this.additions.delete(id);
+    else this.additions.set(id, sum);
   }
 
   get lockName(): string {

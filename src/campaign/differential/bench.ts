@@ -181,7 +181,7 @@ export class DifferentialBench {
     writeImage(path, image);
     try {
       const seen = this.withLinux(path, 'btrfs', (linux) =>
-        runAtomically(takeSnapshot(linux, { type: this.comparedAs, extents: true })),
+        runAtomically(takeSnapshot(linux, { type: this.comparedAs, isSettled: true })),
       );
       return named(treeDifference(seen, tree, step), "Linux reads the engine's image");
     } catch (error) {
@@ -197,7 +197,7 @@ export class DifferentialBench {
       const options = { ...this.engineOptions, readOnly: true };
       world.execute(function* listing() {
         const engine = yield* EngineExecutor.mount(world, options);
-        trees.push(yield* takeSnapshot(engine, { type, extents: true }));
+        trees.push(yield* takeSnapshot(engine, { type, isSettled: true }));
         yield* engine.unmount();
       });
     } catch (error) {

@@ -32,6 +32,7 @@ const OTHER_REASONS: Partial<Record<OperationKind, readonly (readonly [string, s
   ],
   // The second path is empty, and the first leads through a file.
   rename: [['ENOENT', 'ENOTDIR']],
+
   // The target is too long for a leaf, and the name is taken or leads nowhere.
   symlink: [
     ['ENAMETOOLONG', 'EEXIST'],
@@ -77,7 +78,7 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
   {
     name: 'blocks-in-flight',
     reason:
-      'the kernel writes data out when it likes, and counts blocks differently meanwhile; a difference in blocks counts when the same sequence shows it twice',
+      'the kernel writes data out when it likes, and counts blocks differently meanwhile: blocks are compared after a sync only',
     fileSystems: ALL,
     fields: [],
   },
@@ -115,6 +116,17 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
       'what is compressed together, and whether that pays, depends on which dirty pages are written out together, and so on when Linux writes them out',
     fileSystems: ['compressed btrfs'],
     fields: ['blocks', 'extents'],
+  },
+  {
+    name: 'not-empty',
+    reason: 'xfs says EEXIST where btrfs and ext4 say ENOTEMPTY',
+    fileSystems: ['xfs'],
+    covers: ({ do: kind }, engine, linux) =>
+      kind === 'rename' &&
+      'error' in engine &&
+      engine.error === 'ENOTEMPTY' &&
+      'error' in linux &&
+      linux.error === 'EEXIST',
   },
   {
     name: 'directory-sizes',

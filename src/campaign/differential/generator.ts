@@ -217,7 +217,7 @@ export class Generator extends Draws {
           length: this.oneOf(this.isPortable ? [0, 1, 10, 60] : [0, 1, 10, 100, 100, 1000, 3000, 3900, 65536, 65537]),
           seed: this.seed(),
           ...(this.one(6) ? { create: true } : {}),
-          ...(this.one(6) ? { replace: true } : {}),
+          ...(this.one(6) && !this.isPortable ? { replace: true } : {}),
           ...this.follow(),
         };
       case 'getXattr':
@@ -290,7 +290,12 @@ export class Generator extends Draws {
     const access = this.one(6) ? [this.oneOf<OpenFlag>(['readOnly', 'writeOnly'])] : [];
     const flags = [
       ...access,
-      ...this.flags([this.oneOf<OpenFlag>(['append', 'direct']), 'noFollow', 'truncate', 'directory']),
+      ...this.flags([
+        this.isPortable ? 'append' : this.oneOf<OpenFlag>(['append', 'direct']),
+        'noFollow',
+        'truncate',
+        'directory',
+      ]),
     ];
     if (this.one(3)) return { path: this.newPath(), flags: ['create', ...this.flags(['exclusive']), ...flags] };
     return { path: this.path(['file', 'symlink']), flags };
@@ -327,6 +332,7 @@ export class Generator extends Draws {
 
   /** A punched range has whole sectors, or lies within one: see the exception `ragged-punches`. */
   private fallocateRange(drawn: FallocateMode): { mode: FallocateMode; offset: number; length: number } {
+    if (this.isPortable && drawn === 'punch-hole') return this.fallocateRange('allocate');
     const mode = this.limitation === 'no-space-beyond-the-end' ? (GROWING[drawn] ?? drawn) : drawn;
     if (mode !== 'punch-hole') return { mode, offset: this.offset(), length: this.length() };
     if (this.one(3)) {

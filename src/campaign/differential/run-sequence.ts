@@ -110,13 +110,13 @@ export function* compareTrees(
   engine: TestedFileSystem,
   linux: TestedFileSystem,
   type: ComparedAs,
-  extents: boolean,
+  isSettled: boolean,
   step: number,
 ): Task<{ difference: Difference | null; tree: TreeSnapshot }> {
-  const tree = yield* takeSnapshot(linux, { type, extents });
+  const tree = yield* takeSnapshot(linux, { type, isSettled });
   let ours: TreeSnapshot;
   try {
-    ours = yield* takeSnapshot(engine, { type, extents });
+    ours = yield* takeSnapshot(engine, { type, isSettled });
   } catch (error) {
     return { difference: { step, what: 'listing the tree', engine: showCrash(error), linux: 'ok' }, tree };
   }

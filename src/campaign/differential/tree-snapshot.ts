@@ -9,8 +9,8 @@ export type TreeSnapshot = ReadonlyMap<PathText, ReadonlyMap<string, unknown>>;
 
 export interface SnapshotOptions {
   readonly type: ComparedAs;
-  /** Ask FIEMAP too, which writes dirty data out. */
-  readonly extents: boolean;
+  /** All data is on disk: ask for blocks and FIEMAP, too. */
+  readonly isSettled: boolean;
 }
 
 const READ_MAX = 4 * 2 ** 20;
@@ -27,7 +27,8 @@ export function* takeSnapshot(fs: TestedFileSystem, options: SnapshotOptions): T
       fields.set('status', status);
       continue;
     }
-    for (const [name, value] of Object.entries(comparableStatus(options.type, status))) fields.set(name, value);
+    for (const [name, value] of Object.entries(comparableStatus(options.type, status, options.isSettled)))
+      fields.set(name, value);
     yield* addXattrs(fs, path, fields);
     if (status.kind === 'symlink') fields.set('target', yield* ask(fs, { do: 'readlink', path }));
     if (status.kind === 'file') yield* addContent(fs, path, status.size, fields, options);
@@ -57,9 +58,9 @@ function* addContent(
   path: PathText,
   size: number,
   fields: Map<string, unknown>,
-  { type, extents }: SnapshotOptions,
+  { type, isSettled }: SnapshotOptions,
 ): Task<void> {
-  if (extents && isFieldCompared(type, 'extents')) {
+  if (isSettled && isFieldCompared(type, 'extents')) {
     const list = yield* ask(fs, { do: 'fiemap', file: path });
     fields.set('extents', typeof list === 'string' ? list : mergeExtents(type, list as ExtentValue[]));
   }

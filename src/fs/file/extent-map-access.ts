@@ -1,13 +1,7 @@
 import { EXTENT_MAP_INLINE } from '../../task/observation.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import {
-  ExtentMap,
-  type ExtentMapFields,
-  GENERATION_IN_FLIGHT,
-  LOGGING,
-  PINNED,
-} from './extent-map.ts';
+import { ExtentMap, type ExtentMapFields, GENERATION_IN_FLIGHT, LOGGING, PINNED } from './extent-map.ts';
 import { type ExtentMapTree, logWhole, takeFilling } from './extent-map-tree.ts';
 import { listExtentItems, readExtentMap } from './file-extent-items.ts';
 import type { Files } from './files.ts';

@@ -108,12 +108,7 @@ function* writeWithSize(
   }
 }
 
-function* writeWithDiskSize(
-  files: Files,
-  cursor: ChangeCursor,
-  handle: TransactionHandle,
-  inode: Inode,
-): Task<void> {
+function* writeWithDiskSize(files: Files, cursor: ChangeCursor, handle: TransactionHandle, inode: Inode): Task<void> {
   updateDiskSize(files, inode);
   yield* writeInodeItem(cursor, handle, inode);
 }

@@ -18,6 +18,7 @@ export interface ParsedPath {
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
+const BACKSLASH = 0x5c;
 const encoder = new TextEncoder();
 
 /**
@@ -25,8 +26,10 @@ const encoder = new TextEncoder();
  * EINVAL for a zero byte.
  */
 export function parsePath(path: string | Uint8Array): ParsedPath {
-  const bytes = typeof path === 'string' ? (plainBytes(path) ?? encoder.encode(path)) : path;
-  const text = typeof path === 'string' && PLAIN.test(path) ? path : showName(bytes);
+  const plain = typeof path === 'string' ? parsePlain(path) : null;
+  if (plain !== null) return plain;
+  const bytes = typeof path === 'string' ? encoder.encode(path) : path;
+  const text = showName(bytes);
   if (bytes.length === 0) throw new FsError('ENOENT', 'the path is empty');
   if (bytes.length > PATH_LENGTH_MAX) {
     throw new FsError(
@@ -36,6 +39,28 @@ export function parsePath(path: string | Uint8Array): ParsedPath {
   }
   if (bytes.includes(0)) throw new FsError('EINVAL', `${text}: a zero byte ends no name`);
   return { names: namesOf(bytes), wantsDirectory: endsInSlash(bytes), text };
+}
+
+/** The usual path, of printable ASCII without a backslash, is its own text; null for any other. */
+function parsePlain(path: string): ParsedPath | null {
+  const { length } = path;
+  if (length === 0 || length > PATH_LENGTH_MAX) return null;
+  const names: Uint8Array[] = [];
+  let start = 0;
+  for (let at = 0; at <= length; at++) {
+    const code = at < length ? path.charCodeAt(at) : SLASH;
+    if (code < 0x20 || code > 0x7e || code === BACKSLASH) return null;
+    if (code !== SLASH) continue;
+    if (at > start) names.push(asciiBytes(path, start, at));
+    start = at + 1;
+  }
+  return { names, wantsDirectory: path.charCodeAt(length - 1) === SLASH, text: path };
+}
+
+function asciiBytes(text: string, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start);
+  for (let i = start; i < end; i++) bytes[i - start] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** The names between the slashes, without empty ones. */

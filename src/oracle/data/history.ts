@@ -127,8 +127,7 @@ export function identitiesOf(call: Call, calls: readonly Call[], namespace: Name
   const opener = openerOf(call, calls);
   if (opener?.kind === 'tmpfile') return opener.succeeded ? new Set([namespace.madeBy(opener)]) : new Set();
   if (opener !== null && opener.path !== null) {
-    if (opener.kind === 'create' && opener.succeeded)
-      return new Set([namespace.madeBy(opener)]);
+    if (opener.kind === 'create' && opener.succeeded) return new Set([namespace.madeBy(opener)]);
     return namespace.situationsOf(opener, opener.path).identities;
   }
   return call.path === null ? new Set() : namespace.situationsOf(call, call.path).identities;

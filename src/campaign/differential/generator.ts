@@ -1,6 +1,7 @@
 import { randomStream } from '../../base/random.ts';
 import { Draws, PAGE } from './draws.ts';
 import { KnownPaths } from './known-paths.ts';
+import { GROWING, type Limitation, NOT_PORTABLE } from './limitations.ts';
 import { drawName, drawXattrName } from './name-pool.ts';
 import type {
   FallocateMode,
@@ -67,25 +68,6 @@ export const WEIGHTS_OF_ALL: Weights = {
   remount: 1,
   statfs: 1,
 };
-
-/** What is left out: all that only btrfs has; or preallocation beyond the end of a file (exception `lost-sizes`). */
-export type Limitation = 'portable' | 'no-space-beyond-the-end';
-
-const GROWING: Partial<Record<FallocateMode, FallocateMode>> = {
-  'keep-size': 'allocate',
-  'zero-range-keep-size': 'zero-range',
-};
-
-/** Operations and sizes that ext4 and xfs have as well. */
-const NOT_PORTABLE: ReadonlySet<OperationKind> = new Set([
-  'reflink',
-  'dedupe',
-  'copyRange',
-  'fiemap',
-  'seek',
-  'statfs',
-  'setFlags',
-]);
 
 /** Draws operations: equal seeds and equal outcomes give equal sequences. */
 export class Generator extends Draws {
@@ -214,7 +196,7 @@ export class Generator extends Draws {
           do: kind,
           file: file(),
           name: this.xattrName(),
-          length: this.oneOf(this.isPortable ? [0, 1, 10, 60] : [0, 1, 10, 100, 100, 1000, 3000, 3900, 65536, 65537]),
+          length: this.oneOf(this.isPortable ? [0, 1, 10, 60] : [0, 1, 10, 100, 100, 1000, 2000, 65536, 65537]),
           seed: this.seed(),
           ...(this.one(6) ? { create: true } : {}),
           ...(this.one(6) && !this.isPortable ? { replace: true } : {}),
@@ -232,7 +214,7 @@ export class Generator extends Draws {
     const file = () => this.target(['file']);
     switch (kind) {
       case 'truncate':
-        return { do: kind, file: file(), size: this.one(25) ? this.farOffset() : this.one(6) ? 0 : this.offset() };
+        return { do: kind, file: file(), size: this.newSize() };
       case 'write': {
         const target = file();
         const offset = this.one(8) ? null : this.one(40) ? this.farOffset() : this.offset();
@@ -328,6 +310,13 @@ export class Generator extends Draws {
       'zero-range-keep-size',
       ...(this.one(10) && !this.isPortable ? (['collapse-range', 'insert-range'] as const) : []),
     ]);
+  }
+
+  /** Not a size that would be stored inline: see the exception `inline-after-truncate`. */
+  private newSize(): number {
+    if (this.one(25)) return this.farOffset();
+    const size = this.offset();
+    return this.one(6) ? 0 : size < 2049 ? size + 2049 : size;
   }
 
   /** A punched range has whole sectors, or lies within one: see the exception `ragged-punches`. */

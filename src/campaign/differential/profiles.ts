@@ -1,6 +1,7 @@
 import type { MountOptions } from '../../fs/filesystem.ts';
 import type { KernelFileSystem } from './exceptions.ts';
-import { type Limitation, WEIGHTS_OF_ALL, type Weights } from './generator.ts';
+import { WEIGHTS_OF_ALL, type Weights } from './generator.ts';
+import type { Limitation } from './limitations.ts';
 
 /** On what the sequences run. */
 export interface DifferentialProfile {

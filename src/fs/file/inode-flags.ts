@@ -7,7 +7,7 @@ import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { NODATACOW_FLAGS } from './new-inode-item.ts';
 import { checkSubvolumeWritable } from './permission.ts';
-import { changeXattrs } from './xattr.ts';
+import { changeXattrs, checkXattrRoom } from './xattr.ts';
 import { dropXattr, putXattr } from './xattr-items.ts';
 
 /** As chattr: absent stays as it is. */
@@ -47,11 +47,12 @@ export function* changeFlags(files: Files, inode: Inode, changes: FlagChanges): 
     const wanted = { ...before, ...others, ...(compress === undefined ? {} : { compress: compress !== null }) };
     const after = maskByKind(inode, wanted);
     checkTogether(inode, before, after);
-    const algorithm = compress ?? 'zlib';
+    const property = { name: COMPRESSION_PROPERTY, value: encodeName(compress ?? 'zlib') };
+    const hasProperty = after.compress && !after.nocompress;
+    if (hasProperty) yield* checkXattrRoom(files, inode, property, { create: false, replace: false });
     yield* changeXattrs(files, inode, function* apply(cursor, handle) {
-      if (after.compress && !after.nocompress) {
-        const value = encodeName(algorithm);
-        yield* putXattr(cursor, handle, inode, { name: COMPRESSION_PROPERTY, value });
+      if (hasProperty) {
+        yield* putXattr(cursor, handle, inode, property);
       } else {
         yield* dropXattr(cursor, inode, COMPRESSION_PROPERTY);
       }

@@ -43,8 +43,8 @@ function* storeOnPage(files: Files, inode: Inode, at: number, bytes: Uint8Array)
     page ??= yield* readPage(files, inode, index);
     inode.pages.touchBytes();
     page.bytes.set(bytes.subarray(0, Math.max(0, inode.size - at)), at - index * PAGE_SIZE);
-    // The first store since the page was last written tells the times, the others go unnoticed.
-    if (!page.isDirty) inode.touchTimes(true);
+    // The first store through a mapping tells the times, also where the page is dirty already; and each call is one.
+    inode.touchTimes(true);
     isPromiseUsed = inode.pages.markDirty(page, hasPromise);
   } finally {
     if (hasPromise && !isPromiseUsed) files.fs.space.returnDataPromise(PAGE_SIZE);

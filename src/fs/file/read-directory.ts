@@ -94,7 +94,10 @@ function* findLastIndex(files: Files, directory: Inode): Task<number> {
   const cursor = yield* searchTree(files.fs, directory.tree, key);
   try {
     const hasItem = yield* cursor.previous();
-    return hasItem && cursor.isAt(directory.number, KEY_TYPE.DIR_INDEX) ? cursor.offset : FIRST_CURSOR - 1;
+    const last = hasItem && cursor.isAt(directory.number, KEY_TYPE.DIR_INDEX) ? cursor.offset : FIRST_CURSOR - 1;
+    // From here on no index is given again, or a rename could put a new name where this listing still looks.
+    if (directory.nextIndex === 0) directory.nextIndex = last + 1;
+    return directory.nextIndex - 1;
   } finally {
     cursor.release();
   }

@@ -2,7 +2,7 @@ import { sameBytes } from '../../base/bytes.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
-import { dirTypeOfMode, nameHash } from '../format/directory.ts';
+import { dirTypeOfMode } from '../format/directory.ts';
 import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
@@ -139,8 +139,10 @@ function* checkRename(files: Files, ends: RenameEnds, paths: RenamePaths): Task<
   if (victim?.isDirectory && !how.exchange && !(yield* isEmptyDirectory(files, victim))) {
     throw new FsError('ENOTEMPTY', `${paths.to.text} is not empty`);
   }
-  yield* checkRoom(files, from.directory, from.name, to, source);
-  if (how.exchange) yield* checkRoom(files, to.directory, to.name, from, victim!);
+  // In place of one that is there a name always fits; a new one must do so while the old one is still there.
+  if (victim === null) yield* checkNameFits(files, to.directory, to.name);
+  if (!isSubvolumeRoot(source)) yield* checkReferenceFits(files, source, to.directory, to.name);
+  if (how.exchange && !isSubvolumeRoot(victim!)) yield* checkReferenceFits(files, victim!, from.directory, from.name);
 }
 
 function checkReplaceable(source: Inode, victim: Inode, path: ParsedPath): void {
@@ -164,19 +166,6 @@ function checkSubvolumes({ source, victim, from, to, how }: RenameEnds, { to: pa
   const isStubMoved = isStub(source) || (how.exchange && isStub(victim!));
   const isSubvolumeReplaced = victim !== null && !how.exchange && isSubvolumeRoot(victim);
   if (isStubMoved || isSubvolumeReplaced) throw new FsError('ENOTEMPTY', `${path.text}: a subvolume is in the way`);
-}
-
-/** The new name fits beside others with its hash, in the directory and in the inode. */
-function* checkRoom(
-  files: Files,
-  oldDirectory: Inode,
-  oldName: Uint8Array,
-  place: RenameEnds['to'],
-  inode: Inode,
-): Task<void> {
-  const isSameItem = oldDirectory === place.directory && nameHash(oldName) === nameHash(place.name);
-  if (!isSameItem) yield* checkNameFits(files, place.directory, place.name);
-  if (!isSubvolumeRoot(inode)) yield* checkReferenceFits(files, inode, place.directory, place.name);
 }
 
 function involvesSubvolumes({ source, victim }: RenameEnds): boolean {

@@ -10,6 +10,7 @@ import { dropExtentMaps, getExtentMap, putExtentMap } from './extent-map-access.
 import { dropFileExtents, FILE_END } from './file-extent-items.ts';
 import { FILE_SIZE_MAX } from './file-limits.ts';
 import type { Files } from './files.ts';
+import { needsHoleItems } from './hole-items.ts';
 import { truncateInlineExtent } from './inline-extent.ts';
 import type { Inode } from './inode.ts';
 import { updateDiskSize, updateInode, writeInodeItem } from './inode-items.ts';
@@ -61,8 +62,9 @@ function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number):
   try {
     yield* removeExtentsFrom(files, inode, firstGone);
   } catch (error) {
-    // The extents are still there: with the new size they would lie beyond the end of the file.
-    if (error instanceof FsError) inode.setSize(oldSize);
+    // The extents are still there: with the new size they would lie beyond the end of the file. What was not on disk is
+    // gone: where a hole needs an item, the file ends before it, as in Linux.
+    if (error instanceof FsError) inode.setSize(needsHoleItems(files.fs) ? Math.max(size, inode.diskSize) : oldSize);
     throw error;
   }
 }

@@ -49,7 +49,7 @@ export function* setInodeXattr(files: Files, inode: Inode, xattr: Xattr, how: Se
         return;
       }
     }
-    yield* checkRoom(files, inode, xattr, how);
+    yield* checkXattrRoom(files, inode, xattr, how);
     yield* changeXattrs(files, inode, function* put(cursor, handle) {
       yield* putXattr(cursor, handle, inode, xattr);
       if (sameBytes(name, CAPABILITY)) inode.hasCapability = true;
@@ -79,7 +79,8 @@ export function* dropCapability(files: Files, inode: Inode): Task<void> {
   }
 }
 
-function* checkRoom(files: Files, inode: Inode, xattr: Xattr, how: SetXattrHow): Task<void> {
+/** Throws ENOSPC, and ENODATA or EEXIST by `how`. The caller holds the lock of the inode. */
+export function* checkXattrRoom(files: Files, inode: Inode, xattr: Xattr, how: SetXattrHow): Task<void> {
   const shown = showName(xattr.name);
   const alike = yield* xattrsLike(files, inode, xattr.name);
   const exists = alike.some(({ name }) => sameBytes(name, xattr.name));
@@ -100,7 +101,7 @@ function* setAcl(files: Files, inode: Inode, name: Uint8Array, value: Uint8Array
   const meaning = acl !== null && nameClassOf(name) === 'access-acl' ? modeOfAcl(acl) : null;
   const isKept = acl !== null && meaning?.isPlain !== true;
   const xattr = { name, value: acl === null ? EMPTY : encodeAcl(acl) };
-  if (isKept) yield* checkRoom(files, inode, xattr, { create: false, replace: false });
+  if (isKept) yield* checkXattrRoom(files, inode, xattr, { create: false, replace: false });
   yield* changeXattrs(files, inode, function* put(cursor, handle) {
     if (isKept) yield* putXattr(cursor, handle, inode, xattr);
     else yield* dropXattr(cursor, inode, name);

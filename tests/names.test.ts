@@ -70,7 +70,8 @@ describe('names with one hash', () => {
     expect(scratch.outcome(sys.link(scratch.fs, made[0]!, other))).toBe('EOVERFLOW');
     scratch.run(sys.create(scratch.fs, '/free'));
     expect(scratch.outcome(sys.rename(scratch.fs, '/free', other))).toBe('EOVERFLOW');
-    expect(scratch.outcome(sys.rename(scratch.fs, made[1]!, other))).toBe('ok');
+    // Measured with Linux 6.18: the name that goes is counted too.
+    expect(scratch.outcome(sys.rename(scratch.fs, made[1]!, other))).toBe('EOVERFLOW');
     scratch.run(sys.unlink(scratch.fs, made[0]!));
     expect(scratch.outcome(sys.rename(scratch.fs, '/free', made[0]!))).toBe('ok');
     scratch.remount();

@@ -308,3 +308,51 @@ test('a flag that brings an attribute for which there is no room in its item is 
   expect(scratch.outcome(sys.setFlags(fs, 'file', { compress: 'zstd' }))).toBe('ENOSPC');
   expect(fs.info.aborted).toBe(null);
 });
+
+test('a write beside checksums that are no whole number ends with EUCLEAN', () => {
+  const image = damaged(
+    function* make(fs) {
+      yield* sys.create(fs, 'file');
+      yield* sys.write(fs, 'file', 0, new Uint8Array(4 * SECTOR).fill(1), { direct: true });
+    },
+    (editor) => cutItem(editor.item(TREE.CSUM, undefined, TYPE.EXTENT_CSUM), 0),
+  );
+  const mounted = new Mounted(image);
+  expect(mounted.outcome(sys.write(mounted.fs, 'file', 0, new Uint8Array(SECTOR), { direct: true }))).toBe('ok');
+  expect(mounted.outcome(sys.sync(mounted.fs))).toBe('EROFS');
+  expect(mounted.fs.info.aborted).toBe('EUCLEAN');
+});
+
+test('an extent that is freed from a block group with less in use ends the commit with EUCLEAN', () => {
+  const image = damaged(
+    function* make(fs) {
+      yield* sys.create(fs, 'file');
+      yield* sys.write(fs, 'file', 0, new Uint8Array(4 * SECTOR).fill(1), { direct: true });
+    },
+    (editor) => {
+      const extent = editor
+        .items(TREE.EXTENT)
+        .find(({ type, offset }) => type === TYPE.EXTENT_ITEM && offset === 4 * SECTOR)!;
+      const groups = editor.items(TREE.EXTENT).filter(({ type }) => type === TYPE.BLOCK_GROUP_ITEM);
+      const group = groups.filter(({ objectid }) => objectid <= extent.objectid).at(-1)!;
+      writeU64(group.block.view, group.at, SECTOR);
+    },
+  );
+  const mounted = new Mounted(image);
+  expect(mounted.outcome(sys.unlink(mounted.fs, 'file'))).toBe('ok');
+  expect(mounted.outcome(sys.sync(mounted.fs))).toBe('EUCLEAN');
+});
+
+test('an item of a number that only damage gives does not lead to inode numbers that are taken', () => {
+  const image = damaged(
+    function* make(fs) {
+      yield* sys.create(fs, 'file');
+    },
+    (editor) => {
+      const items = editor.items(TREE.FS);
+      editor.insertAfter(items[items.length - 1]!, [-3835, TYPE.INODE_ITEM, 0], new Uint8Array(160));
+    },
+  );
+  const mounted = new Mounted(image);
+  expect(mounted.outcome(sys.mkdir(mounted.fs, 'folder'))).toBe('ok');
+});

@@ -1,7 +1,7 @@
 import type { FiemapExtent, RunRecord, Step } from '../record/run-record.ts';
 import type { ExtentMapReturned, ExtentMapsChanged, ExtentMapView, Observation } from '../task/observation.ts';
 import { compareWithDisk } from './extent-maps/against-disk.ts';
-import { KeptMaps, showMap } from './extent-maps/kept-maps.ts';
+import { KeptMaps, type MapRange, showMap } from './extent-maps/kept-maps.ts';
 import { shapeFault } from './extent-maps/shape.ts';
 import type { ImageContents, ImageExtent, OpenContents } from './image-contents.ts';
 import type { Law, LawContext, LawSession, Violation } from './law.ts';
@@ -74,29 +74,32 @@ class ExtentMapSession implements LawSession {
       kept = new KeptMaps(observation.tree, observation.inode);
       this.kept.set(key, kept);
     }
-    kept.begin();
-    const { inode } = observation;
-    let end = 0;
-    let count = 0;
-    let realCount = 0;
-    for (const map of observation.maps) {
+    const maps = Array.isArray(observation.maps) ? observation.maps : [...observation.maps];
+    const changed = kept.observe(maps, step);
+    if (changed.from === maps.length && changed.to === maps.length) return;
+    this.checkShapes(maps, changed, observation.inode, step);
+    if (maps.length > 1) this.checkPlaces(kept, changed, observation.inode, step);
+  }
+
+  /** Of what changed, and where it meets what comes after it. */
+  private checkShapes(maps: readonly ExtentMapView[], { from, to }: MapRange, inode: number, step: Step): void {
+    const before = maps[from - 1];
+    let end = before === undefined ? 0 : before.start + before.length;
+    for (let i = from; i < maps.length && i <= to; i++) {
+      const map = maps[i]!;
       const fault = shapeFault(map, this.sectorSize);
       if (fault !== null) this.tell(step, inode, `map ${showMap(map)} ${fault.fault}`, fault.expected, map);
-      if (count > 0 && map.start < end) {
+      if (i > 0 && map.start < end) {
         const what = `map ${showMap(map)} overlaps the one before it, which ends at ${end}`;
         this.tell(step, inode, what, 'maps in file order, none over another', map);
       }
       end = map.start + map.length;
-      count++;
-      if (map.blockStart >= 0 && !map.isCompressed) realCount++;
-      kept.add(map, step);
     }
-    if (realCount > 1) this.checkPlaces(kept, inode, step);
   }
 
   /** Two maps of one inode never claim the same place on disk, unless it is shared: no write makes them so. */
-  private checkPlaces(kept: KeptMaps, inode: number, step: Step): void {
-    const clash = kept.firstSharedPlace();
+  private checkPlaces(kept: KeptMaps, changed: MapRange, inode: number, step: Step): void {
+    const clash = kept.firstSharedPlace(changed);
     if (clash === null) return;
     const [a, b] = clash;
     const what = `maps ${showMap(a)} and ${showMap(b)} claim the same place on disk`;

@@ -130,6 +130,8 @@ function* insertItems(
   inode: Inode,
 ): Task<void> {
   yield* cursor.seek(inode.number, KEY_TYPE.INODE_ITEM, 0);
+  // The search for free numbers did not come by it: the tree is out of order.
+  if (cursor.found) throw new FsError('EUCLEAN', `inode ${inode.number} of tree ${inode.tree.id} is there already`);
   cursor.insert({ objectid: inode.number, type: KEY_TYPE.INODE_ITEM, offset: 0 }, inode.itemFor(handle.generation));
   yield* addName(cursor, handle, directory, name, inode.number, dirTypeOfMode(inode.mode));
   directory.touchTimes(true);

@@ -113,9 +113,12 @@ function* writeWithDiskSize(files: Files, cursor: ChangeCursor, handle: Transact
   yield* writeInodeItem(cursor, handle, inode);
 }
 
+/** Higher numbers come from damage: counting on from one would end where numbers are no longer exact. */
+const NUMBER_LIMIT = 2 ** 48;
+
 /** New inodes of a subvolume get numbers above the highest there is, and no number twice while the mount lasts. */
 export function* findFirstFreeNumber(files: Files, tree: Tree): Task<void> {
-  const cursor = yield* searchTree(files.fs, tree, { objectid: OBJECT_ID.LAST_FREE, type: 0, offset: 0 });
+  const cursor = yield* searchTree(files.fs, tree, { objectid: NUMBER_LIMIT, type: 0, offset: 0 });
   try {
     const hasItem = yield* cursor.previous();
     const highest = hasItem ? cursor.objectid : OBJECT_ID.FIRST_FREE;

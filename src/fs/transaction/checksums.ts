@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { alignDown, type ByteCount, type LogicalAddress, SECTOR_SIZE } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
+import { FsError } from '../errors.ts';
 import { DATA_CHECKSUM_SIZE } from '../format/checksum.ts';
 import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { ITEM_SIZE, leafCapacity } from '../format/tree-block.ts';
@@ -47,14 +48,19 @@ function* insertSome(fs: FsInfo, cursor: ChangeCursor, logical: LogicalAddress, 
   const sizeMax = checksumsPerItemMax(fs.nodeSize) * DATA_CHECKSUM_SIZE;
   yield* cursor.seek(CSUM_OBJECT, CSUM_TYPE, logical);
   let nextStart = Number.POSITIVE_INFINITY;
-  if (cursor.found) return overwrite(cursor, 0, bytes);
-  if (cursor.isValid || (yield* cursor.next())) {
-    if (cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) nextStart = cursor.offset;
+  if (cursor.found) {
+    checkItem(cursor);
+    return overwrite(cursor, 0, bytes);
+  }
+  if ((cursor.isValid || (yield* cursor.next())) && cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) {
+    checkItem(cursor);
+    nextStart = cursor.offset;
   }
   const room =
     nextStart === Number.POSITIVE_INFINITY ? bytes.length : ((nextStart - logical) / SECTOR_SIZE) * DATA_CHECKSUM_SIZE;
   yield* cursor.seek(CSUM_OBJECT, CSUM_TYPE, logical);
   if ((yield* cursor.previous()) && cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) {
+    checkItem(cursor);
     const start = cursor.offset;
     const size = cursor.dataSize;
     const end = start + (size / DATA_CHECKSUM_SIZE) * SECTOR_SIZE;
@@ -70,6 +76,12 @@ function* insertSome(fs: FsInfo, cursor: ChangeCursor, logical: LogicalAddress, 
   yield* cursor.seek(CSUM_OBJECT, CSUM_TYPE, logical);
   cursor.insert({ objectid: CSUM_OBJECT, type: CSUM_TYPE, offset: logical }, bytes.subarray(0, size));
   return size;
+}
+
+/** Throws EUCLEAN for what cannot be an item of checksums: it would lead nowhere. */
+function checkItem({ dataSize, offset }: ChangeCursor): void {
+  if (dataSize > 0 && dataSize % DATA_CHECKSUM_SIZE === 0 && offset >= 0 && offset % SECTOR_SIZE === 0) return;
+  throw new FsError('EUCLEAN', `the checksum item at logical ${offset} has ${dataSize} bytes`);
 }
 
 function overwrite(cursor: ChangeCursor, at: number, bytes: Uint8Array): number {
@@ -125,6 +137,7 @@ export function* deleteChecksums(handle: TransactionHandle, logical: LogicalAddr
       // From the end backwards: the last item that begins before the end of the range.
       yield* cursor.seek(CSUM_OBJECT, CSUM_TYPE, end);
       if (!(yield* cursor.previous()) || !cursor.isAt(CSUM_OBJECT, CSUM_TYPE)) return;
+      checkItem(cursor);
       const start = cursor.offset;
       const itemEnd = start + (cursor.dataSize / DATA_CHECKSUM_SIZE) * SECTOR_SIZE;
       if (itemEnd <= logical) return;

@@ -27,12 +27,10 @@ interface GroupSpace {
 export function* rebuildFreeSpaceTree(fs: FsInfo): Task<void> {
   const tree = fs.staleFreeSpaceTree;
   if (tree === null) return;
-  // Before the first allocation: what comes after is told to the tree by delayed references.
-  const groups: GroupSpace[] = fs.space
-    .allGroups()
-    .map(({ start, length, free }) => ({ start, length, free: [...free.all()] }));
-  const items = groups.reduce((sum, { free }) => sum + 1 + free.length, 0);
+  const items = groupSpaces(fs).reduce((sum, { free }) => sum + 1 + free.length, 0);
   const handle = yield* startTransaction(fs, { items: Math.ceil(items / ITEMS_PER_PROMISE) });
+  // Now, for the start may have made a group; before the first allocation, for what comes after is told to the tree.
+  const groups = groupSpaces(fs);
   fs.staleFreeSpaceTree = null;
   fs.trees = { ...fs.trees, freeSpace: tree };
   try {
@@ -50,6 +48,10 @@ export function* rebuildFreeSpaceTree(fs: FsInfo): Task<void> {
   } finally {
     leaveTransaction(handle);
   }
+}
+
+function groupSpaces(fs: FsInfo): GroupSpace[] {
+  return fs.space.allGroups().map(({ start, length, free }) => ({ start, length, free: [...free.all()] }));
 }
 
 /** Many items share a path: it is copied once. */

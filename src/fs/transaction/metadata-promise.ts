@@ -50,9 +50,16 @@ export function hasMetadataRoom(fs: FsInfo, items: number): boolean {
 
 /** A deletion splits nothing: it copies leaves, and the levels above them once or twice. */
 function bytesFor(fs: FsInfo, { items, releasesSpace, joins }: Need): ByteCount {
-  const levels = fs.trees.fs.root.level + 2;
+  const levels = deepestLevel(fs) + 2;
   const blocks = releasesSpace && !joins ? (items + levels) * BLOCKS_PER_LEVEL : items * levels * BLOCKS_PER_LEVEL;
   return blocks * fs.nodeSize;
+}
+
+/** Of the subvolumes in memory: which of them will be changed is not known here. */
+function deepestLevel(fs: FsInfo): number {
+  let { level } = fs.trees.fs.root;
+  for (const { root } of fs.subvolumes.values()) level = Math.max(level, root.level);
+  return level;
 }
 
 /** What the commit may take for what is pending: no more than a copy of all metadata there is, and what is added to it. */

@@ -86,6 +86,11 @@ function* runHead(
   const outcome = yield* changeExtent(fs, cursor, head);
   if (outcome === 'kept') return;
   if (head.isData) effects.freedData.push({ start: head.logical, length: head.length });
+  const group = fs.space.groupAt(head.logical);
+  if (group.used < head.length) {
+    const freed = `extent ${head.logical} of ${head.length} bytes`;
+    throw new FsError('EUCLEAN', `${freed} is freed, but its block group says that ${group.used} are in use`);
+  }
   fs.space.pinUsed(head.logical, head.length);
   if (fs.mutations.has('leak-free-space-range')) return;
   noteFreeSpaceChange(fs, effects.freeSpace, head.logical, head.length, true);

@@ -31,61 +31,130 @@ export interface KeptMap {
   readonly since: Step;
 }
 
+/** A part of the maps, by index. */
+export interface MapRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What `KeptMaps.observe` replaces, while it looks for maps that were there before; one is enough for all inodes. */
+let replaced = new Float64Array(8 * FIELDS);
+
 /**
- * The extent maps of one inode as last observed, copied into two flat arrays that take turns: an observation costs no
- * allocation once the arrays have grown.
+ * The extent maps of one inode as last observed. Most of a large file stays as it was from one observation to the next:
+ * each is compared with all maps, but copies and makes the caller look at only what is not the same as before.
  */
 export class KeptMaps {
   readonly tree: number;
   readonly inode: number;
   /** The step of its eviction; null while it is in memory. */
   evicted: Step | null = null;
-  private fields = new Float64Array(8 * FIELDS);
-  private previous = new Float64Array(8 * FIELDS);
+  private fields = new Float64Array(2 * FIELDS);
   private count = 0;
-  private previousCount = 0;
-  private cursor = 0;
+  /** In the last observation two maps claimed one place. */
+  private hasClash = false;
 
   constructor(tree: number, inode: number) {
     this.tree = tree;
     this.inode = inode;
   }
 
-  /** Begins a new observation: what was kept becomes what new maps are compared with. */
-  begin(): void {
-    const fields = this.previous;
-    this.previous = this.fields;
-    this.previousCount = this.count;
-    this.fields = fields;
-    this.count = 0;
-    this.cursor = 0;
+  /** Takes over the maps as they are now. Returns which of them were not there before, or not in this form. */
+  observe(maps: readonly ExtentMapView[], step: Step): MapRange {
     this.evicted = null;
+    const least = Math.min(this.count, maps.length);
+    let from = 0;
+    while (from < least && this.isSame(from, maps[from]!)) from++;
+    let tail = 0;
+    while (tail < least - from && this.isSame(this.count - 1 - tail, maps[maps.length - 1 - tail]!)) tail++;
+    const to = maps.length - tail;
+    const replacedEnd = this.replace(from, this.count - tail, to);
+    let cursor = 0;
+    for (let i = from; i < to; i++) cursor = this.put(i, maps[i]!, step, cursor, replacedEnd);
+    return { from, to };
   }
 
-  add(map: ExtentMapView, step: Step): void {
-    const at = this.count * FIELDS;
-    if (at === this.fields.length) this.grow();
-    const fields = this.fields;
-    const flags = (map.isPinned ? PINNED : 0) | (map.isCompressed ? COMPRESSED : 0) | (map.isPrealloc ? PREALLOC : 0);
+  /** Makes room for maps [from, to) in place of [from, end), which move to `replaced`; returns the end of those there. */
+  private replace(from: number, end: number, to: number): number {
+    const size = (end - from) * FIELDS;
+    if (size > replaced.length) replaced = new Float64Array(size * 2);
+    for (let i = 0; i < size; i++) replaced[i] = this.fields[from * FIELDS + i]!;
+    const count = this.count + to - end;
+    if (count * FIELDS > this.fields.length) this.grow(count);
+    if (to !== end) this.fields.copyWithin(to * FIELDS, end * FIELDS, this.count * FIELDS);
+    this.count = count;
+    return size;
+  }
+
+  private put(index: number, map: ExtentMapView, step: Step, cursor: number, replacedEnd: number): number {
+    const { fields } = this;
+    const at = index * FIELDS;
     fields[at + START] = map.start;
     fields[at + LENGTH] = map.length;
     fields[at + BLOCK_START] = map.blockStart;
     fields[at + BLOCK_LENGTH] = map.blockLength;
     fields[at + ORIGINAL_START] = map.originalStart;
-    fields[at + FLAGS] = flags;
-    fields[at + SINCE] = this.sinceOf(at, step);
-    this.count++;
+    fields[at + FLAGS] = flagsOf(map);
+    // Both observations are in file order, so one pass finds what has stayed.
+    let old = cursor;
+    while (old < replacedEnd && replaced[old + START]! < map.start) old += FIELDS;
+    const isOld =
+      old < replacedEnd &&
+      replaced[old + START] === map.start &&
+      replaced[old + LENGTH] === map.length &&
+      replaced[old + BLOCK_START] === map.blockStart;
+    fields[at + SINCE] = isOld ? replaced[old + SINCE]! : step;
+    return old;
+  }
+
+  private isSame(index: number, map: ExtentMapView): boolean {
+    const { fields } = this;
+    const at = index * FIELDS;
+    return (
+      fields[at + START] === map.start &&
+      fields[at + LENGTH] === map.length &&
+      fields[at + BLOCK_START] === map.blockStart &&
+      fields[at + BLOCK_LENGTH] === map.blockLength &&
+      fields[at + ORIGINAL_START] === map.originalStart &&
+      fields[at + FLAGS] === flagsOf(map)
+    );
   }
 
   *maps(): Generator<KeptMap, void, undefined> {
     for (let i = 0; i < this.count; i++) yield this.mapAt(i);
   }
 
-  /** Two uncompressed maps whose disk ranges overlap; null when there are none. */
-  firstSharedPlace(): readonly [KeptMap, KeptMap] | null {
+  /** Two uncompressed maps whose disk ranges overlap; null when there are none. `changed`: since the last call. */
+  firstSharedPlace(changed: MapRange): readonly [KeptMap, KeptMap] | null {
+    if (this.count <= SCAN_MAX) return this.sharedPlaceOfFew();
+    const isQuick = !this.hasClash && changed.to - changed.from <= SCAN_MAX;
+    if (isQuick && !this.sharesPlace(changed)) return null;
+    const clash = this.firstSharedPlaceOfMany();
+    this.hasClash = clash !== null;
+    return clash;
+  }
+
+  /** Whether one of [from, to) shares its place with any other map. */
+  private sharesPlace({ from, to }: MapRange): boolean {
     const { fields } = this;
     const end = this.count * FIELDS;
-    if (this.count > SCAN_MAX) return this.firstSharedPlaceOfMany();
+    for (let a = from * FIELDS; a < to * FIELDS; a += FIELDS) {
+      const start = fields[a + BLOCK_START]!;
+      if (start < 0 || (fields[a + FLAGS]! & COMPRESSED) !== 0) continue;
+      const stop = start + fields[a + LENGTH]!;
+      for (let b = 0; b < end; b += FIELDS) {
+        const other = fields[b + BLOCK_START]!;
+        if (other < 0 || other >= stop || other + fields[b + LENGTH]! <= start || a === b) continue;
+        if ((fields[b + FLAGS]! & COMPRESSED) === 0) return true;
+      }
+    }
+    return false;
+  }
+
+  private sharedPlaceOfFew(): readonly [KeptMap, KeptMap] | null {
+    const { fields } = this;
+    const end = this.count * FIELDS;
+    this.hasClash = true;
     for (let a = FIELDS; a < end; a += FIELDS) {
       const start = fields[a + BLOCK_START]!;
       if (start < 0 || (fields[a + FLAGS]! & COMPRESSED) !== 0) continue;
@@ -96,6 +165,7 @@ export class KeptMaps {
         if ((fields[b + FLAGS]! & COMPRESSED) === 0) return [this.mapAt(b / FIELDS), this.mapAt(a / FIELDS)];
       }
     }
+    this.hasClash = false;
     return null;
   }
 
@@ -126,24 +196,15 @@ export class KeptMaps {
     };
   }
 
-  /** Both observations are in file order, so one pass finds what has stayed. */
-  private sinceOf(at: number, step: Step): Step {
-    const { fields, previous } = this;
-    const end = this.previousCount * FIELDS;
-    const start = fields[at + START]!;
-    while (this.cursor < end && previous[this.cursor + START]! < start) this.cursor += FIELDS;
-    const old = this.cursor;
-    if (old >= end || previous[old + START] !== start) return step;
-    const isSame =
-      previous[old + LENGTH] === fields[at + LENGTH] && previous[old + BLOCK_START] === fields[at + BLOCK_START];
-    return isSame ? previous[old + SINCE]! : step;
-  }
-
-  private grow(): void {
-    const larger = new Float64Array(this.fields.length * 2);
+  private grow(count: number): void {
+    const larger = new Float64Array(Math.max(count * FIELDS, this.fields.length * 2));
     larger.set(this.fields);
     this.fields = larger;
   }
+}
+
+function flagsOf(map: ExtentMapView): number {
+  return (map.isPinned ? PINNED : 0) | (map.isCompressed ? COMPRESSED : 0) | (map.isPrealloc ? PREALLOC : 0);
 }
 
 /** `[0, 8192) at 1048576`, `[0, 4096) hole`, for people. */

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import Table from 'cli-table3';
+import { loadZstd } from '../../src/campaign/host/load-zstd.ts';
 import { measureEngine } from './engine.ts';
 import type { Figure } from './figure.ts';
 import { measureFindability } from './findability.ts';
@@ -13,6 +14,7 @@ import { measureWorkloads } from './workloads.ts';
  * `npm run bench`: what scheduling costs, the parity toy against fast-check, the engine's parts, each shipped workload.
  * Machines are noisy: read ratios, and figures of one run side by side. Prints a table and writes bench-results.json.
  */
+await loadZstd();
 const started = performance.now();
 const scheduling = await measureScheduling();
 const figures: Figure[] = [

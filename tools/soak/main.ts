@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { loadZstd } from '../../src/campaign/host/load-zstd.ts';
 import { btrfsCheck } from '../../src/oracle/judges/btrfs-check.ts';
 import { generateWorkload, type Scope, type WorkloadForm } from './generate.ts';
 import { shrink } from './shrink.ts';
@@ -33,6 +34,7 @@ const until = performance.now() + Number(values.minutes) * 60_000;
 const first = Number(values.from);
 const end = values.count === undefined ? Number.POSITIVE_INFINITY : first + Number(values.count);
 
+await loadZstd();
 const progress = watchForHangs();
 const counts = { workloads: 0, refused: 0, executions: 0, checked: 0, failures: 0 };
 const kinds = new Map<string, number>();

@@ -1,3 +1,4 @@
+import type { ByteCount, LogicalAddress } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { BLOCK_GROUP_ITEM } from '../format/block-group.ts';
@@ -68,13 +69,25 @@ function* findFreeSpaceByExtents(fs: FsInfo): Task<void> {
   const from = { objectid: 0, type: 0, offset: 0 };
   const cursor = yield* searchTree(fs, fs.trees.extent, from);
   try {
+    let end = 0;
     while (cursor.isValid) {
       const { type, objectid, offset } = cursor;
-      if (type === KEY_TYPE.EXTENT_ITEM) fs.space.groupAt(objectid).free.take(objectid, offset);
-      else if (type === KEY_TYPE.METADATA_ITEM) fs.space.groupAt(objectid).free.take(objectid, fs.nodeSize);
+      if (type === KEY_TYPE.EXTENT_ITEM || type === KEY_TYPE.METADATA_ITEM) {
+        const length = type === KEY_TYPE.EXTENT_ITEM ? offset : fs.nodeSize;
+        takeExtent(fs, objectid, length, end);
+        end = objectid + length;
+      }
       yield* cursor.next();
     }
   } finally {
     cursor.release();
   }
+}
+
+/** An extent lies in one group, behind the `end` of the one before it. */
+function takeExtent(fs: FsInfo, start: LogicalAddress, length: ByteCount, end: LogicalAddress): void {
+  const group = fs.space.findGroup(start);
+  if (length <= 0 || start < end || group === null || start + length > group.start + group.length)
+    throw new FsError('EUCLEAN', `mount: the extent of ${length} bytes at ${start} does not fit where it lies`);
+  group.free.take(start, length);
 }

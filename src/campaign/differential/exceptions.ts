@@ -18,27 +18,8 @@ export interface DocumentedException {
 const ALL = ['btrfs', 'compressed btrfs', 'ext4', 'xfs'] as const;
 const OTHERS = ['ext4', 'xfs'] as const;
 
-/** What the engine says and what Linux; `*` is any errno. */
-const OTHER_REASONS: Partial<Record<OperationKind, readonly (readonly [string, string])[]>> = {
-  reflink: [['*', '*']],
-  dedupe: [['*', '*']],
-  copyRange: [['*', '*']],
-  // A directory, and no bytes.
-  fallocate: [['EINVAL', 'EISDIR']],
-  // Immutable, and named with a slash at the end.
-  unlink: [
-    ['EPERM', 'ENOTDIR'],
-    ['EPERM', 'EISDIR'],
-  ],
-  // The second path is empty, and the first leads through a file.
-  rename: [['ENOENT', 'ENOTDIR']],
-
-  // The target is too long for a leaf, and the name is taken or leads nowhere.
-  symlink: [
-    ['ENAMETOOLONG', 'EEXIST'],
-    ['ENAMETOOLONG', 'ENOENT'],
-  ],
-};
+/** Linux opens the files that are named by their paths before it looks at a handle; the engine looks at handles first. */
+const BETWEEN_FILES: ReadonlySet<OperationKind> = new Set(['reflink', 'dedupe', 'copyRange']);
 
 export const EXCEPTIONS: readonly DocumentedException[] = [
   {
@@ -58,15 +39,10 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
   {
     name: 'order-of-refusals',
     reason:
-      'a request that is wrong in several respects: both sides refuse it and change nothing, but may name another of the reasons',
+      'a handle that is not open for it, and another file that is wrong as well: both sides refuse and change nothing, but Linux opens the files that are named by path before it looks at the handle',
     fileSystems: ALL,
-    covers: (operation, engine, linux) => {
-      if (!('error' in engine && 'error' in linux)) return false;
-      const isKnown = OTHER_REASONS[operation.do]?.some(
-        ([ours, theirs]) => (ours === '*' || ours === engine.error) && (theirs === '*' || theirs === linux.error),
-      );
-      return isKnown === true && engine.error !== 'crash';
-    },
+    covers: (operation, engine, linux) =>
+      BETWEEN_FILES.has(operation.do) && 'error' in engine && engine.error === 'EBADF' && 'error' in linux,
   },
   {
     name: 'ragged-punches',

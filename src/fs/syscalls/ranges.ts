@@ -60,6 +60,9 @@ export function* fallocate(
   if (openFileOf(fs, target) !== null && length === 0) throw new FsError('EINVAL', 'fallocate: no bytes');
   const inode = yield* holdToWrite(fs, target);
   try {
+    // Named by its path, a file is opened for writing first, which a directory cannot be.
+    if (openFileOf(fs, target) === null && inode.isDirectory)
+      throw new FsError('EISDIR', `fallocate: inode ${inode.number} is a directory`);
     checkFallocate(inode, offset, length);
     checkNotImmutable(inode);
     const changesData = mode !== 'allocate' && mode !== 'keep-size';

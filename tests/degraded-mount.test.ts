@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rmdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { MIB } from '../src/base/units.ts';
@@ -11,6 +10,7 @@ import { read, sync } from '../src/fs/syscalls.ts';
 import { runCommand } from '../src/oracle/judges/command.ts';
 import { writeImageFiles } from '../src/oracle/judges/image-files.ts';
 import { attachLoops, loopsMissing } from '../src/oracle/judges/loop-devices.ts';
+import { mountAlone } from '../src/oracle/judges/own-mount.ts';
 import { BlockTable } from '../src/record/block-table.ts';
 import type { Task } from '../src/task/task.ts';
 import {
@@ -156,25 +156,23 @@ async function expectLinuxReadsDegraded(
   if ((await loopsMissing()) !== null) return;
   const images = await writeImageFiles(members(disks));
   const loops = await attachLoops(images.paths);
-  const point = await mkdtemp(join(tmpdir(), 'fsquake-degraded-'));
   try {
     if ('failed' in loops) return;
     const run = (program: string, args: readonly string[]) =>
       runCommand(program, args, { timeoutMs: FILES_TIMEOUT_MS });
     const [first] = loops.devices;
     expect(await run('btrfs', ['check', '--readonly', first!])).toMatchObject({ kind: 'ended', exitCode: 0 });
-    const mounted = await run('mount', ['-t', 'btrfs', '-o', 'degraded', first!, point]);
-    expect(mounted).toMatchObject({ kind: 'ended', exitCode: 0 });
+    const mount = await mountAlone(first!, 'degraded');
+    if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
     try {
       for (const [path, bytes] of files) {
-        expect(Buffer.compare(await readFile(join(point, path)), bytes)).toBe(0);
+        expect(Buffer.compare(await readFile(join(mount.root, path)), bytes)).toBe(0);
       }
     } finally {
-      await run('umount', [point]);
+      expect(await mount.unmount()).toBeNull();
     }
   } finally {
     if (!('failed' in loops)) await loops.detach();
-    await rmdir(point);
     await images.remove();
   }
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,8 +10,10 @@ import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { runCommand } from '../src/oracle/judges/command.ts';
 import { writeSparse } from '../src/oracle/judges/image-files.ts';
 import { attachLoops, loopsMissing, scanDevices } from '../src/oracle/judges/loop-devices.ts';
+import { mountAlone, type OwnMount } from '../src/oracle/judges/own-mount.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
+import { complaintOf } from './support/complaint.ts';
 import { FileImage } from './support/host-image.ts';
 import { fillWithFiles, membersAndSpares, REPLACE, runOn, wrongFiles } from './support/replace-scenario.ts';
 
@@ -38,49 +40,35 @@ async function must(program: string, ...args: string[]): Promise<string> {
 }
 
 /** Mounts the files as one file system; unmounts and detaches whatever happens. */
-async function mounted<T>(
-  paths: readonly string[],
-  work: (mountPoint: string, devices: readonly string[]) => Promise<T>,
-) {
+async function mounted(paths: readonly string[], work: (mount: OwnMount) => Promise<void>): Promise<void> {
   const loops = await attachLoops(paths);
   if ('failed' in loops) throw new Error(loops.failed);
-  const point = join(folder, 'mount');
-  await mkdir(point, { recursive: true });
   try {
     const problem = await scanDevices(loops.devices);
     if (problem !== null) throw new Error(problem);
-    await must('mount', '-o', 'nodiscard', loops.devices[0]!, point);
+    const mount = await mountAlone(loops.devices[0]!, 'nodiscard', { timeoutMs: 120_000 });
+    if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
     try {
-      return await work(point, loops.devices);
+      await work(mount);
     } finally {
-      await unmount(point);
+      expect(await mount.unmount()).toBeNull();
     }
   } finally {
     await loops.detach();
   }
 }
 
-/** Whoever started a replace holds the mount point for a moment longer. */
-async function unmount(point: string): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const result = await runCommand('umount', [point], { timeoutMs: 60_000 });
-    if (result.kind === 'ended' && result.exitCode === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${point} cannot be unmounted`);
+async function replaceStatus({ root }: OwnMount): Promise<string> {
+  return (await must('btrfs', 'replace', 'status', '-1', root)).trim();
 }
 
-async function replaceStatus(point: string): Promise<string> {
-  return (await must('btrfs', 'replace', 'status', '-1', point)).trim();
-}
-
-async function waitUntilFinished(point: string): Promise<string> {
+async function waitUntilFinished(mount: OwnMount): Promise<string> {
   for (let attempt = 0; attempt < 300; attempt++) {
-    const status = await replaceStatus(point);
+    const status = await replaceStatus(mount);
     if (/finished/.test(status)) return status;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return await replaceStatus(point);
+  return await replaceStatus(mount);
 }
 
 async function toFiles(disks: readonly BlockTable[], name: string): Promise<string[]> {
@@ -145,13 +133,13 @@ describe.skipIf(!canRun).each(PROFILES)('Linux finishes a replace of a $name dev
       { rules },
     );
     const image = what === 'unmount' ? disks : cuts[0]!;
-    expect(await btrfsCheck(image)).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(await btrfsCheck(image))).toBeNull();
     const paths = await toFiles(image, 'engine');
-    await mounted(paths, async (point) => expect(await waitUntilFinished(point)).toMatch(/finished .*, 0 write errs/));
+    await mounted(paths, async (mount) => expect(await waitUntilFinished(mount)).toMatch(/finished .*, 0 write errs/));
     const after = paths.map(toDisk).filter((_, index) => index !== options.devid - 1);
     expect(checkImage(after, { crashed: false }).errors).toEqual([]);
     expect(runOn(after, wrongFiles).value).toEqual([]);
-    expect(await btrfsCheck(after)).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(await btrfsCheck(after))).toBeNull();
   });
 });
 
@@ -177,18 +165,20 @@ describe.skipIf(!canRun)('a replace that Linux began', () => {
     const spare = await attachLoops(paths.slice(2));
     if ('failed' in spare) throw new Error(spare.failed);
     try {
-      await mounted(paths.slice(0, 2), async (point) => {
-        for (let index = 0; index < 3; index++) await writeFile(join(point, `file-${index}`), content);
-        await must('sync', '-f', point);
-        slowDown(await must('findmnt', '-n', '-o', 'UUID', point));
-        await must('btrfs', 'replace', 'start', '-f', '-K', '1', spare.devices[0]!, point);
+      await mounted(paths.slice(0, 2), async (mount) => {
+        for (let index = 0; index < 3; index++) await writeFile(join(mount.root, `file-${index}`), content);
+        await must('sync', '-f', mount.root);
+        const uuid = await mount.run('findmnt', (point) => ['-n', '-o', 'UUID', point]);
+        if (uuid.kind !== 'ended') throw new Error(uuid.kind);
+        slowDown(uuid.output);
+        await must('btrfs', 'replace', 'start', '-f', '-K', '1', spare.devices[0]!, mount.root);
         await new Promise((resolve) => setTimeout(resolve, 1000));
-        await must('sync', '-f', point);
-        expect(await replaceStatus(point)).toMatch(/% done/);
+        await must('sync', '-f', mount.root);
+        expect(await replaceStatus(mount)).toMatch(/% done/);
         for (const path of paths) await copyFile(path, `${path}-cut`);
         // An unmount must wait for the program that started the replace, which waits for its end.
-        await must('mount', '-o', 'remount,ro', point);
-        expect(await replaceStatus(point)).toMatch(/suspended/);
+        await mount.run('mount', (point) => ['-o', 'remount,ro', point]);
+        expect(await replaceStatus(mount)).toMatch(/suspended/);
       });
     } finally {
       await spare.detach();
@@ -228,12 +218,12 @@ describe.skipIf(!canRun)('a replace that Linux began', () => {
       expect(value.from).toBeGreaterThan(0);
       const after = disks.slice(1);
       expect(checkImage(after, { crashed: false }).errors).toEqual([]);
-      expect(await btrfsCheck(after)).toMatchObject({ verdict: 'clean' });
+      expect(complaintOf(await btrfsCheck(after))).toBeNull();
       const paths = await toFiles(after, 'finished');
-      await mounted(paths, async (point) => {
-        expect(await replaceStatus(point)).toMatch(/finished/);
+      await mounted(paths, async (mount) => {
+        expect(await replaceStatus(mount)).toMatch(/finished/);
         for (let index = 0; index < 3; index++) {
-          expect(Buffer.compare(await readFile(join(point, `file-${index}`)), content)).toBe(0);
+          expect(Buffer.compare(await readFile(join(mount.root, `file-${index}`)), content)).toBe(0);
         }
       });
     },
@@ -254,6 +244,6 @@ describe.skipIf(!canRun)('a replace that Linux began', () => {
     expect(value).toBe('canceled');
     expect(checkImage(disks, { crashed: false }).errors).toEqual([]);
     const paths = await toFiles(disks.slice(0, 2), 'cancelled');
-    await mounted(paths, async (point) => expect(await replaceStatus(point)).toMatch(/canceled/));
+    await mounted(paths, async (mount) => expect(await replaceStatus(mount)).toMatch(/canceled/));
   });
 });

@@ -8,6 +8,7 @@ import { type ExpectedFile, kernelMount } from '../src/oracle/judges/kernel-moun
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import type { BlockTable } from '../src/record/block-table.ts';
 import type { Task } from '../src/task/task.ts';
+import { complaintOf } from './support/complaint.ts';
 import { changeEverything, differences } from './support/foreign-changes.ts';
 import { changeByLinux, FOREIGN_RECIPES, makeForeign } from './support/foreign-images.ts';
 import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
@@ -58,8 +59,8 @@ describe.skipIf(missing !== null)('an image by mkfs.btrfs and Linux', () => {
 
     const { value: left, disks } = runOn(image.disks, (fs) => changeEverything(fs, image.files), { mount: TOP });
     expect(faultsOf(disks)).toEqual([]);
-    expect(await btrfsCheck(disks)).toMatchObject({ verdict: 'clean' });
-    expect(await kernelMount(disks, recipe.hasOtherDefault === true ? [] : left)).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(await btrfsCheck(disks))).toBeNull();
+    expect(complaintOf(await kernelMount(disks, recipe.hasOtherDefault === true ? [] : left))).toBeNull();
 
     const later = changeByLinux(
       disks,
@@ -67,6 +68,6 @@ describe.skipIf(missing !== null)('an image by mkfs.btrfs and Linux', () => {
       'subvolid=5',
     );
     expect(faultsOf(later)).toEqual([]);
-    expect(await btrfsCheck(later)).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(await btrfsCheck(later))).toBeNull();
   });
 });

@@ -4,6 +4,7 @@ import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import type { BlockTable } from '../src/record/block-table.ts';
+import { complaintOf } from './support/complaint.ts';
 import { differences } from './support/foreign-changes.ts';
 import { changeByLinux, makeForeign } from './support/foreign-images.ts';
 import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
@@ -52,8 +53,8 @@ test.skipIf(missing !== null).each([0, 1])(
     expect(value.second).toMatchObject({ corrected_errors: 0, uncorrectable_errors: 0, csum_errors: 0 });
     const { errors, warnings } = checkImage(disks);
     expect([...errors, ...warnings]).toEqual([]);
-    expect(await btrfsCheck(disks)).toMatchObject({ verdict: 'clean' });
-    expect(await kernelMount(disks, image.files)).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(await btrfsCheck(disks))).toBeNull();
+    expect(complaintOf(await kernelMount(disks, image.files))).toBeNull();
     // A scrub that finds an error ends with a code that is not 0.
     const after = changeByLinux(disks, 'btrfs scrub start -B -R . > /dev/null');
     expect(checkImage(after).errors).toEqual([]);

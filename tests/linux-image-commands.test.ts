@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseShownName } from '../src/base/parse-name.ts';
-import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
+import { shellOnItsOwn, whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 import { fsquake } from './support/run-command-line.ts';
 
 /**
@@ -49,12 +49,11 @@ afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 /** Mounts the image, runs the script, unmounts. */
 function onLinux(options: string, args: readonly string[]): Tree {
   const mountPoint = mkdtempSync(join(FOLDER, 'mount-'));
-  execFileSync('mount', ['-o', `loop,${options}`, IMAGE, mountPoint], { stdio: 'pipe' });
+  const script = 'set -e; mount -o $1 $2 $3; trap "umount $3" EXIT; python3 "$4" $3 $5';
   try {
-    const output = execFileSync('python3', [SCRIPT, mountPoint, ...args], { maxBuffer: 2 ** 28, encoding: 'utf8' });
-    return JSON.parse(output) as Tree;
+    const words = [`loop,${options}`, IMAGE, mountPoint, SCRIPT, ...args];
+    return JSON.parse(shellOnItsOwn(script, words, { maxBuffer: 2 ** 28, stdio: 'pipe' })) as Tree;
   } finally {
-    execFileSync('umount', [mountPoint], { stdio: 'pipe' });
     rmSync(mountPoint, { recursive: true });
   }
 }

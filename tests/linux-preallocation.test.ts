@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +12,9 @@ import { loopsMissing } from '../src/oracle/judges/loop-devices.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
 import { runAtomically } from '../src/task/task.ts';
+import { complaintOf } from './support/complaint.ts';
 import { FileImage } from './support/host-image.ts';
+import { shellOnItsOwn } from './support/loop-filesystem.ts';
 
 const SECTOR = 4096;
 const bytesOf = (sectors: number, value: number) => new Uint8Array(sectors * SECTOR).fill(value);
@@ -49,7 +50,7 @@ test.skipIf(missing !== null)(
     const folder = mkdtempSync(join(tmpdir(), 'fsquake-prealloc-'));
     try {
       const path = join(folder, 'image');
-      execFileSync('sh', ['-c', FILL, 'fill', path], { stdio: 'pipe' });
+      shellOnItsOwn(FILL, [path], { stdio: 'pipe' });
       const image = new FileImage(path);
       const world = new MemoryWorld([image.size]);
       for (const { offset, bytes } of image.written()) world.devices[0]!.write(offset, bytes);
@@ -96,7 +97,7 @@ test.skipIf(missing !== null)(
         path: `/${name}`,
         sha256: createHash('sha256').update(contents[index]!).digest('hex'),
       }));
-      expect(await kernelMount([after], files)).toMatchObject({ verdict: 'clean' });
+      expect(complaintOf(await kernelMount([after], files))).toBeNull();
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

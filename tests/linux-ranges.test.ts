@@ -10,7 +10,7 @@ import { loadZstd } from '../src/campaign/host/load-zstd.ts';
 import { allFixes } from '../src/fs/fixes.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import { withoutNoHoles } from './support/hole-item-disks.ts';
-import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
+import { shellOnItsOwn, whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 import { doOnEngine, type RangeOperation, randomRangeOperation, seekMapOf } from './support/range-operations.ts';
 import { ScratchFilesystem, writeImage } from './support/scratch-filesystem.ts';
 
@@ -36,9 +36,8 @@ python3 $3 $dir
 
 function askLinux(image: string, mount: string, requests: readonly object[]): unknown[] {
   const input = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
-  const output = execFileSync('sh', ['-c', FRAME, 'ranges', image, mount, RUNNER], {
+  const output = shellOnItsOwn(FRAME, [image, mount, RUNNER], {
     input,
-    encoding: 'utf8',
     maxBuffer: 256 * MIB,
     stdio: ['pipe', 'pipe', 'pipe'],
   });

@@ -4,6 +4,7 @@ import { type MakeFilesystemOptions, makeFilesystem } from '../src/fs/mkfs.ts';
 import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
 import { BlockTable } from '../src/record/block-table.ts';
+import { complaintOf } from './support/complaint.ts';
 
 const SIZE = 64 * MIB;
 
@@ -38,9 +39,9 @@ describe('a new file system on several devices', () => {
     test(`of metadata ${metadataProfile} and data ${dataProfile} on ${sizes} MiB satisfies btrfs check and Linux`, async () => {
       const images = imagesOf(options);
       const check = await btrfsCheck(images);
-      if (check.verdict !== 'not-judged') expect(check).toMatchObject({ verdict: 'clean' });
+      if (check.verdict !== 'not-judged') expect(complaintOf(check)).toBeNull();
       const mounted = await kernelMount(images);
-      if (mounted.verdict !== 'not-judged') expect(mounted).toMatchObject({ verdict: 'clean' });
+      if (mounted.verdict !== 'not-judged') expect(complaintOf(mounted)).toBeNull();
     }, 60_000);
   }
 });

@@ -7,6 +7,7 @@ import * as sys from '../src/fs/syscalls.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
+import { complaintOf } from './support/complaint.ts';
 import { btrfsCheck, hasBtrfsCheck, ScratchFilesystem } from './support/scratch-filesystem.ts';
 
 const SECTOR = 4096;
@@ -235,7 +236,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
       sha256: createHash('sha256').update(bytes).digest('hex'),
     }));
     const judged = await kernelMount(imagesOf(scratch), files);
-    if (judged.verdict !== 'not-judged') expect(judged).toMatchObject({ verdict: 'clean' });
+    if (judged.verdict !== 'not-judged') expect(complaintOf(judged)).toBeNull();
   },
   60_000,
 );

@@ -7,6 +7,7 @@ import { allFixes } from '../src/fs/fixes.ts';
 import * as sys from '../src/fs/syscalls.ts';
 import { kernelMount } from '../src/oracle/judges/kernel-mount.ts';
 import type { Task } from '../src/task/task.ts';
+import { complaintOf } from './support/complaint.ts';
 import { withoutNoHoles } from './support/hole-item-disks.ts';
 import { btrfsCheck, hasBtrfsCheck, ScratchFilesystem } from './support/scratch-filesystem.ts';
 import { complaintsAbout, imagesOf } from './support/scratch-image.ts';
@@ -199,7 +200,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       sha256: createHash('sha256').update(bytes).digest('hex'),
     }));
     const judged = await kernelMount(imagesOf(scratch), files);
-    if (judged.verdict !== 'not-judged') expect(judged).toMatchObject({ verdict: 'clean' });
+    if (judged.verdict !== 'not-judged') expect(complaintOf(judged)).toBeNull();
   },
   60_000,
 );

@@ -1,6 +1,4 @@
-import { mkdtemp, rm, rmdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../src/base/bytes.ts';
 import { KIB, MIB, SECTOR_SIZE } from '../src/base/units.ts';
@@ -15,6 +13,7 @@ import { SimulatedWorld } from '../src/inject/simulated-world.ts';
 import { runCommand } from '../src/oracle/judges/command.ts';
 import { writeImageFiles } from '../src/oracle/judges/image-files.ts';
 import { attachLoops, loopsMissing, scanDevices } from '../src/oracle/judges/loop-devices.ts';
+import { mountAlone } from '../src/oracle/judges/own-mount.ts';
 import { BlockTable } from '../src/record/block-table.ts';
 import type { Task } from '../src/task/task.ts';
 import { disksAfter } from './support/simulated-filesystem.ts';
@@ -125,21 +124,19 @@ async function forgetStatus(disk: BlockTable): Promise<void> {
 }
 
 async function scrubMounted(devices: readonly string[]): Promise<ScrubStatistics[]> {
-  const mountPoint = await mkdtemp(join(tmpdir(), 'fsquake-scrub-'));
-  const mounted = await runCommand('mount', ['-t', 'btrfs', '-o', 'ro', devices[0]!, mountPoint], TIMEOUT);
-  expect(mounted).toMatchObject({ kind: 'ended', exitCode: 0 });
+  const mount = await mountAlone(devices[0]!, 'ro');
+  if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
   try {
     const figures: ScrubStatistics[] = [];
     for (const device of devices) {
       // Its exit code says whether there were errors.
-      const result = await runCommand('btrfs', ['scrub', 'start', '-B', '-R', '-r', '-f', device], TIMEOUT);
+      const result = await mount.run('btrfs', () => ['scrub', 'start', '-B', '-R', '-r', '-f', device]);
       if (result.kind !== 'ended') throw new Error(`btrfs scrub: ${result.kind}`);
       figures.push(figuresIn(result.output));
     }
     return figures;
   } finally {
-    await runCommand('umount', [mountPoint], TIMEOUT);
-    await rmdir(mountPoint);
+    expect(await mount.unmount()).toBeNull();
   }
 }
 

@@ -7,6 +7,7 @@ import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
 import { runAtomically } from '../src/task/task.ts';
+import { complaintOf } from './support/complaint.ts';
 import { imagesByLinux, whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 import { measureOnLinux } from './support/measure-names.ts';
 import { NameCaseRunner } from './support/name-case-runner.ts';
@@ -165,7 +166,7 @@ describe.skipIf(missing !== null)('subvolumes', () => {
     const image = imageOf(engine);
     expect(checkImage([image]).errors.map(({ message }) => message)).toEqual([]);
     const verdict = await btrfsCheck([image]);
-    expect(verdict).toMatchObject({ verdict: 'clean' });
+    expect(complaintOf(verdict)).toBeNull();
     expect(() => runAtomically(mountFilesystem(engine.world, { fixes: allFixes() }))).not.toThrow(FsError);
   });
 });

@@ -1,18 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { shellOnItsOwn } from '../../tests/support/loop-filesystem.ts';
 import { MIB } from '../base/units.ts';
 import { placeChunks } from './mkfs/chunk-placement.ts';
 import { checkOptions } from './mkfs/options.ts';
@@ -272,19 +263,23 @@ function whyNoKernel(): string | null {
   return null;
 }
 
+const FILL = `
+set -e
+mount -t btrfs $1 $2
+cd $2
+for file in $(seq 0 19); do head -c 50000 /dev/zero | tr '\\0' a > file-$file; done
+mkdir folder
+sync -f .
+cd /
+umount $2
+`;
+
 function writeByKernel(image: string): void {
   const at = join(folder, 'mnt');
   mkdirSync(at, { recursive: true });
   const loop = run('losetup', ['-f', '--show', image]).trim();
   try {
-    run('mount', ['-t', 'btrfs', loop, at]);
-    try {
-      for (let file = 0; file < 20; file++) writeFileSync(join(at, `file-${file}`), Buffer.alloc(50_000, file));
-      mkdirSync(join(at, 'folder'));
-      run('sync', ['-f', at]);
-    } finally {
-      run('umount', [at]);
-    }
+    shellOnItsOwn(FILL, [loop, at], { stdio: 'pipe' });
   } finally {
     run('losetup', ['-d', loop]);
   }

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +5,7 @@ import type { ExpectedFile } from '../../src/oracle/judges/kernel-mount.ts';
 import { BlockTable } from '../../src/record/block-table.ts';
 import { withBlockGroupTree } from './block-group-tree-image.ts';
 import { FileImage } from './host-image.ts';
-import { LOOP_FRAME } from './loop-filesystem.ts';
+import { LOOP_FRAME, shellOnItsOwn } from './loop-filesystem.ts';
 
 /** An image that mkfs.btrfs and Linux made, and what Linux read in it at the end. */
 export interface ForeignImage {
@@ -78,7 +77,7 @@ cd /
 umount $dir
 `;
     const env = { ...process.env, IMAGES: paths.join(' '), LISTING: listing, LC_ALL: 'C' };
-    execFileSync('sh', ['-c', LOOP_FRAME + script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    shellOnItsOwn(LOOP_FRAME + script, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const left = recipe.powerCutAfter === undefined ? paths : paths.map((path) => `${path}.cut`);
     return { disks: left.map(readWhole), files: parseListing(readFileSync(listing)) };
   } finally {
@@ -106,7 +105,7 @@ cd /
 umount $dir
 `;
     const env = { ...process.env, IMAGES: paths.join(' '), LC_ALL: 'C' };
-    execFileSync('sh', ['-c', LOOP_FRAME + body], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    shellOnItsOwn(LOOP_FRAME + body, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     return paths.map(readWhole);
   } finally {
     rmSync(folder, { recursive: true, force: true });

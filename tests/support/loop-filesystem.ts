@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +23,19 @@ export function whyNoLoopFilesystem(): string | null {
   }
 }
 
+/**
+ * Runs a shell script in a mount namespace of its own. What it mounts nobody else can hold, so that its unmounts have
+ * written everything when they are through.
+ */
+export function shellOnItsOwn(
+  script: string,
+  words: readonly string[],
+  options: Omit<ExecFileSyncOptionsWithStringEncoding, 'encoding'>,
+): string {
+  const own = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...words];
+  return execFileSync('unshare', own, { ...options, encoding: 'utf8' });
+}
+
 /** Around every script: `$1` … are the loop devices, `$dir` the place to mount; whatever happens, all is put away. */
 export const LOOP_FRAME = `
 set -e
@@ -32,10 +45,6 @@ cleanup() {
   cd /
   for attempt in 1 2 3 4 5 6 7 8 9 10; do mountpoint -q $dir || break; umount $dir 2>/dev/null && break; sleep 0.3; done
   for loop in $loops; do btrfs device scan --forget $loop 2>/dev/null || true; losetup -d $loop || true; done
-  for loop in $loops; do
-    # Another mount namespace may hold the mount a little longer: only then is the last commit written.
-    for attempt in $(seq 1 100); do case " $IMAGES " in *" $(losetup -n -O BACK-FILE $loop 2>/dev/null) "*) sleep 0.1;; *) break;; esac; done
-  done
   rmdir $dir
 }
 trap cleanup EXIT
@@ -57,7 +66,7 @@ export function imagesByLinux(sizes: readonly number[], script: string): BlockTa
       return path;
     });
     const env = { ...process.env, IMAGES: paths.join(' '), LC_ALL: 'C' };
-    execFileSync('sh', ['-c', LOOP_FRAME + script], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    shellOnItsOwn(LOOP_FRAME + script, [], { env, stdio: ['ignore', 'ignore', 'pipe'] });
     return paths.map(readWhole);
   } finally {
     rmSync(folder, { recursive: true, force: true });

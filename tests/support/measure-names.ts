@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LOOP_FRAME } from './loop-filesystem.ts';
+import { LOOP_FRAME, shellOnItsOwn } from './loop-filesystem.ts';
 import { NAME_CASES, type NameCase } from './name-cases.ts';
 
 /** By name of the case, the outcomes of its operations from the first that counts. */
@@ -29,7 +28,7 @@ export function measureOnLinux(cases: readonly NameCase[]): NameOutcomes {
     writeFileSync(path('cases'), JSON.stringify(cases.map(({ operations }) => operations)));
     const names = { IMAGES: path('image'), CASES: path('cases'), OUTCOMES: path('outcomes') };
     const env = { ...process.env, ...names, PROGRAM: join(HERE, 'linux-names.py'), LC_ALL: 'C' };
-    execFileSync('sh', ['-c', LOOP_FRAME + SCRIPT], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    shellOnItsOwn(LOOP_FRAME + SCRIPT, [], { env, stdio: ['ignore', 'ignore', 'pipe'] });
     const outcomes = JSON.parse(readFileSync(path('outcomes'), 'utf8')) as string[][];
     return Object.fromEntries(cases.map(({ name, from }, index) => [name, outcomes[index]!.slice(from)]));
   } finally {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, open, readFile, rmdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskImage } from '../../record/image.ts';
 import { checkDevices, newestOf, withSuperblock } from './btrfs-check.ts';
@@ -8,10 +7,13 @@ import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, firstLine, type LoopDevices, loopsMissing, scanDevices } from './loop-devices.ts';
 import { withOwnIdentity } from './own-identity.ts';
+import { mountAlone } from './own-mount.ts';
 import { type JudgeReport, notJudged } from './report.ts';
 
 const JUDGE = 'kernel mount';
 const TIMEOUT_MS = 60_000;
+/** All that is done between mount and unmount. */
+const MOUNTED_TIMEOUT_MS = 300_000;
 const PROBE_NAME = 'fsquake-judge-probe';
 const PROBE_BYTES = 64 * 1024;
 
@@ -90,13 +92,7 @@ async function judgeAttached(
     if (problem !== null) return notJudged(JUDGE, problem);
   }
   const findings: Findings = { faults: [], notes: [] };
-  const mountPoint = await mkdtemp(join(tmpdir(), 'fsquake-mount-'));
-  let refused: JudgeReport | null;
-  try {
-    refused = await mountAndProbe(loops, mountPoint, expectedFiles, findings);
-  } finally {
-    await rmdir(mountPoint).catch(() => undefined);
-  }
+  const refused = await mountAndProbe(loops, expectedFiles, findings);
   if (refused !== null) return refused;
   if (findings.faults.length > 0) return faulty(findings.faults, await kernelLog(loops.devices));
 
@@ -111,27 +107,23 @@ async function judgeAttached(
 /** A report when the mount itself did not come about; else null, and the findings have grown. */
 async function mountAndProbe(
   { devices }: LoopDevices,
-  mountPoint: string,
   expectedFiles: readonly ExpectedFile[],
   findings: Findings,
 ): Promise<JudgeReport | null> {
   const others = devices.slice(1).map((device) => `device=${device}`);
-  const args = ['-t', 'btrfs', '-o', ['noatime', ...others].join(','), devices[0]!, mountPoint];
-  const result = await runCommand('mount', args, { timeoutMs: TIMEOUT_MS });
-  if (result.kind === 'not-found') return notJudged(JUDGE, 'mount is not installed');
-  if (result.kind === 'broken') {
-    // It may have been mounted all the same.
-    await runCommand('umount', ['--lazy', mountPoint], { timeoutMs: TIMEOUT_MS });
-    return notJudged(JUDGE, result.why, result.output);
+  const mount = await mountAlone(devices[0]!, ['noatime', ...others].join(','), { timeoutMs: MOUNTED_TIMEOUT_MS });
+  if ('failed' in mount) {
+    if (mount.failed.kind === 'not-found') return notJudged(JUDGE, 'mount or unshare is not installed');
+    if (mount.failed.kind === 'broken') return notJudged(JUDGE, mount.failed.why, mount.failed.output);
+    return judgeRefusal(mount.failed.output, await kernelLog(devices));
   }
-  if (result.exitCode !== 0) return judgeRefusal(result.output, await kernelLog(devices));
-  try {
-    for (const file of expectedFiles) await readBack(mountPoint, file, findings);
-    await writeProbe(mountPoint, findings);
-  } finally {
-    await unmount(mountPoint, findings);
-  }
-  return null;
+  for (const file of expectedFiles) await readBack(mount.root, file, findings);
+  await writeProbe(mount.root, findings);
+  const problem = await mount.unmount();
+  // What it left on the devices is not known then.
+  return problem === null || findings.faults.length > 0
+    ? null
+    : notJudged(JUDGE, `the image could not be unmounted (${problem})`);
 }
 
 /** What the host forbids is no fault of the image. */
@@ -169,15 +161,6 @@ async function writeProbe(mountPoint: string, findings: Findings): Promise<void>
     if (code === 'ENOSPC') findings.notes.push('no space for a file of our own');
     else findings.faults.push(`writing and syncing a file: ${code}`);
   }
-}
-
-async function unmount(mountPoint: string, findings: Findings): Promise<void> {
-  const result = await runCommand('umount', [mountPoint], { timeoutMs: TIMEOUT_MS });
-  if (result.kind === 'ended' && result.exitCode === 0) return;
-  await runCommand('umount', ['--lazy', mountPoint], { timeoutMs: TIMEOUT_MS });
-  findings.notes.push(
-    `the unmount had to be lazy (${result.kind === 'ended' ? firstLine(result.output) : result.kind})`,
-  );
 }
 
 function faulty(faults: readonly string[], output: string): JudgeReport {

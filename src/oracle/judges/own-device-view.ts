@@ -7,7 +7,7 @@ const EXIT_NOT_FOUND = 127;
 
 /**
  * What others have mounted from images is let go of first: as long as this namespace holds it too, their unmounts do not
- * end it. Its arguments: device nodes as `NAME TYPE MAJOR MINOR`, then `--` and the program.
+ * end it where mounts are private; where they are shared, an unmount reaches this namespace. Its arguments: device nodes as `NAME TYPE MAJOR MINOR`, then `--` and the program.
  */
 const UNDER_OWN_DEV = `
 set -e
@@ -51,7 +51,7 @@ async function probe(): Promise<boolean> {
 function runHidden(nodes: readonly string[], command: readonly string[], timeoutMs: number): Promise<CommandResult> {
   const words = [...PLAIN_NODES, ...nodes].flatMap((node) => node.split(' '));
   const script = ['sh', '-c', UNDER_OWN_DEV, 'sh', ...words, '--', ...command];
-  return runCommand('unshare', ['--mount', '--propagation', 'private', ...script], { timeoutMs });
+  return runCommand('unshare', ['--mount', '--propagation', 'slave', ...script], { timeoutMs });
 }
 
 /** Device numbers as Linux packs them: 12 bits of major inside 20 of minor. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FileImage } from '../../../tests/support/host-image.ts';
+import { shellOnItsOwn } from '../../../tests/support/loop-filesystem.ts';
 import { checkImage } from './check-image.ts';
 import type { StructureReport } from './fault-report.ts';
 import { openImage } from './open-image.ts';
@@ -179,7 +180,7 @@ test.skipIf(noLoop !== null).each(WRITTEN_BY_LINUX)(
   titled('an image that Linux has written gets no complaint: %s', noLoop),
   (name, devices, options, mount, end) => {
     const paths = makeImages(name.replaceAll(/[ ,]+/g, '-'), devices, 512, options.split(' '));
-    execFileSync('sh', ['-c', FILL, 'sh', paths.join(' '), mount, end], { stdio: ['ignore', 'ignore', 'pipe'] });
+    shellOnItsOwn(FILL, [paths.join(' '), mount, end], { stdio: ['ignore', 'ignore', 'pipe'] });
     const report = check(paths);
     expect(complaints(report)).toEqual([]);
     const reader = openImage(paths.map((path) => new FileImage(path)))!;

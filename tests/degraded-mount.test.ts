@@ -162,7 +162,7 @@ async function expectLinuxReadsDegraded(
       runCommand(program, args, { timeoutMs: FILES_TIMEOUT_MS });
     const [first] = loops.devices;
     expect(await run('btrfs', ['check', '--readonly', first!])).toMatchObject({ kind: 'ended', exitCode: 0 });
-    const mount = await mountAlone(first!, 'degraded');
+    const mount = await mountAlone(loops.devices, 'degraded');
     if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
     try {
       for (const [path, bytes] of files) {

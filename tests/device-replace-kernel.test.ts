@@ -9,7 +9,7 @@ import { read } from '../src/fs/syscalls.ts';
 import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
 import { runCommand } from '../src/oracle/judges/command.ts';
 import { writeSparse } from '../src/oracle/judges/image-files.ts';
-import { attachLoops, loopsMissing, scanDevices } from '../src/oracle/judges/loop-devices.ts';
+import { attachLoops, loopsMissing } from '../src/oracle/judges/loop-devices.ts';
 import { mountAlone, type OwnMount } from '../src/oracle/judges/own-mount.ts';
 import { checkImage } from '../src/oracle/structure/check-image.ts';
 import { BlockTable } from '../src/record/block-table.ts';
@@ -44,9 +44,7 @@ async function mounted(paths: readonly string[], work: (mount: OwnMount) => Prom
   const loops = await attachLoops(paths);
   if ('failed' in loops) throw new Error(loops.failed);
   try {
-    const problem = await scanDevices(loops.devices);
-    if (problem !== null) throw new Error(problem);
-    const mount = await mountAlone(loops.devices[0]!, 'nodiscard', { timeoutMs: 120_000 });
+    const mount = await mountAlone(loops.devices, 'nodiscard', { timeoutMs: 120_000 });
     if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
     try {
       await work(mount);

@@ -29,6 +29,7 @@ loop=$(losetup -f --show $1)
 dir=$(mktemp -d)
 cleanup() { cd /; umount $dir 2>/dev/null || true; btrfs device scan --forget $loop 2>/dev/null || true; losetup -d $loop; rmdir $dir; }
 trap cleanup EXIT
+own_devices $loop
 mount $loop $dir
 cd $dir
 touch own shared reflink

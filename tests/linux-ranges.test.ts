@@ -30,6 +30,7 @@ loop=$(losetup -f --show $1)
 dir=$(mktemp -d)
 cleanup() { cd /; umount $dir 2>/dev/null || true; btrfs device scan --forget $loop 2>/dev/null || true; losetup -d $loop; rmdir $dir; }
 trap cleanup EXIT
+own_devices $loop
 mount -t btrfs -o $2 $loop $dir
 python3 $3 $dir
 `;

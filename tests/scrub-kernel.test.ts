@@ -12,7 +12,7 @@ import { piecesOf } from '../src/fs/volume/stripe-mapping.ts';
 import { SimulatedWorld } from '../src/inject/simulated-world.ts';
 import { runCommand } from '../src/oracle/judges/command.ts';
 import { writeImageFiles } from '../src/oracle/judges/image-files.ts';
-import { attachLoops, loopsMissing, scanDevices } from '../src/oracle/judges/loop-devices.ts';
+import { attachLoops, loopsMissing } from '../src/oracle/judges/loop-devices.ts';
 import { mountAlone } from '../src/oracle/judges/own-mount.ts';
 import { BlockTable } from '../src/record/block-table.ts';
 import type { Task } from '../src/task/task.ts';
@@ -105,7 +105,6 @@ async function theKernels(disks: BlockTable[]): Promise<ScrubStatistics[]> {
     const loops = await attachLoops(images.paths);
     if ('failed' in loops) throw new Error(loops.failed);
     try {
-      await scanDevices(loops.devices);
       return await scrubMounted(loops.devices);
     } finally {
       expect(await loops.detach()).toEqual([]);
@@ -124,7 +123,7 @@ async function forgetStatus(disk: BlockTable): Promise<void> {
 }
 
 async function scrubMounted(devices: readonly string[]): Promise<ScrubStatistics[]> {
-  const mount = await mountAlone(devices[0]!, 'ro');
+  const mount = await mountAlone(devices, 'ro');
   if ('failed' in mount) throw new Error(JSON.stringify(mount.failed));
   try {
     const figures: ScrubStatistics[] = [];

@@ -2,6 +2,7 @@ import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:c
 import { accessSync, constants, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OWN_DEVICES, OWN_NAMESPACE } from '../../src/oracle/judges/own-devices.ts';
 import { BlockTable } from '../../src/record/block-table.ts';
 import { FileImage } from './host-image.ts';
 
@@ -24,7 +25,7 @@ export function whyNoLoopFilesystem(): string | null {
 }
 
 /**
- * Runs a shell script in a mount namespace of its own. What it mounts nobody else can hold, so that its unmounts have
+ * Runs a shell script in a mount namespace of its own; it may call `own_devices`. What it mounts nobody else can hold, so that its unmounts have
  * written everything when they are through.
  */
 export function shellOnItsOwn(
@@ -32,11 +33,14 @@ export function shellOnItsOwn(
   words: readonly string[],
   options: Omit<ExecFileSyncOptionsWithStringEncoding, 'encoding'>,
 ): string {
-  const own = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...words];
-  return execFileSync('unshare', own, { ...options, encoding: 'utf8' });
+  const [unshare, ...namespace] = OWN_NAMESPACE;
+  return execFileSync(unshare, [...namespace, 'sh', '-c', OWN_DEVICES + script, 'sh', ...words], {
+    ...options,
+    encoding: 'utf8',
+  });
 }
 
-/** Around every script: `$1` … are the loop devices, `$dir` the place to mount; whatever happens, all is put away. */
+/** Around every script: `$1` … are the loop devices, the only ones in sight, `$dir` the place to mount; whatever happens, all is put away. */
 export const LOOP_FRAME = `
 set -e
 loops=
@@ -50,6 +54,7 @@ cleanup() {
 trap cleanup EXIT
 for image in $IMAGES; do loops="$loops $(losetup -f --show $image)"; done
 set -- $loops
+own_devices "$@"
 `;
 
 /**

@@ -2,7 +2,7 @@ import type { DiskImage } from '../../record/image.ts';
 import { type CommandResult, runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
 import { attachLoops, loopsMissing } from './loop-devices.ts';
-import { runWithOwnDevices } from './own-device-view.ts';
+import { runWithOwnDevices } from './own-devices.ts';
 import { withOwnIdentity } from './own-identity.ts';
 import { type JudgeReport, notJudged } from './report.ts';
 

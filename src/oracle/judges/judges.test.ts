@@ -11,7 +11,7 @@ import { runCommand } from './command.ts';
 import { writeImageFiles } from './image-files.ts';
 import { kernelMount } from './kernel-mount.ts';
 import { attachLoops, loopsMissing } from './loop-devices.ts';
-import { runWithOwnDevices } from './own-device-view.ts';
+import { runWithOwnDevices } from './own-devices.ts';
 
 const MIB = 1024 * 1024;
 const isThere = async (program: string) =>

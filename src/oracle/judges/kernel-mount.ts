@@ -5,7 +5,7 @@ import type { DiskImage } from '../../record/image.ts';
 import { checkDevices, newestOf, withSuperblock } from './btrfs-check.ts';
 import { runCommand } from './command.ts';
 import { type ImageFiles, writeImageFiles } from './image-files.ts';
-import { attachLoops, firstLine, type LoopDevices, loopsMissing, scanDevices } from './loop-devices.ts';
+import { attachLoops, firstLine, type LoopDevices, loopsMissing } from './loop-devices.ts';
 import { withOwnIdentity } from './own-identity.ts';
 import { mountAlone } from './own-mount.ts';
 import { type JudgeReport, notJudged } from './report.ts';
@@ -87,10 +87,6 @@ async function judgeAttached(
   expectedFiles: readonly ExpectedFile[],
   newest: number,
 ): Promise<JudgeReport> {
-  if (loops.devices.length > 1) {
-    const problem = await scanDevices(loops.devices);
-    if (problem !== null) return notJudged(JUDGE, problem);
-  }
   const findings: Findings = { faults: [], notes: [] };
   const refused = await mountAndProbe(loops, expectedFiles, findings);
   if (refused !== null) return refused;
@@ -110,8 +106,7 @@ async function mountAndProbe(
   expectedFiles: readonly ExpectedFile[],
   findings: Findings,
 ): Promise<JudgeReport | null> {
-  const others = devices.slice(1).map((device) => `device=${device}`);
-  const mount = await mountAlone(devices[0]!, ['noatime', ...others].join(','), { timeoutMs: MOUNTED_TIMEOUT_MS });
+  const mount = await mountAlone(devices, 'noatime', { timeoutMs: MOUNTED_TIMEOUT_MS });
   if ('failed' in mount) {
     if (mount.failed.kind === 'not-found') return notJudged(JUDGE, 'mount or unshare is not installed');
     if (mount.failed.kind === 'broken') return notJudged(JUDGE, mount.failed.why, mount.failed.output);

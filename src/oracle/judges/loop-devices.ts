@@ -40,14 +40,6 @@ export async function attachLoops(paths: readonly string[]): Promise<LoopDevices
   return { devices, detach };
 }
 
-/** Tells the kernel which devices belong together. Null, or what went wrong. */
-export async function scanDevices(devices: readonly string[]): Promise<string | null> {
-  const result = await runCommand('btrfs', ['device', 'scan', ...devices], { timeoutMs: TIMEOUT_MS });
-  if (result.kind === 'not-found') return 'btrfs-progs is not installed';
-  if (result.kind === 'broken') return result.why;
-  return result.exitCode === 0 ? null : `btrfs device scan failed: ${firstLine(result.output)}`;
-}
-
 async function detachAll(devices: readonly string[]): Promise<string[]> {
   const problems: string[] = [];
   for (const device of devices) {

@@ -2,21 +2,31 @@ import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandResult, runCommand, startCommand } from './command.ts';
+import { OWN_DEVICES, OWN_NAMESPACE } from './own-devices.ts';
 
 const TIMEOUT_MS = 60_000;
 /** As a shell answers it where the program that it is to become does not exist. */
 const EXIT_NOT_FOUND = 127;
 
-/** Holds the mount until its standard input ends, also when whoever asked for it is killed. A program may hold it a moment longer. */
+/**
+ * Its arguments: options, the place, the members. Holds the mount until its standard input ends, also when whoever asked
+ * for it is killed. A program may hold it a moment longer.
+ */
 const HOLD = `
-mount -n -t btrfs -o "$1" "$2" "$3" || exit
+${OWN_DEVICES}
+options=$1
+point=$2
+shift 2
+own_devices "$@" || exit
+[ $# = 1 ] || btrfs device scan "$@" >/dev/null || exit
+mount -n -t btrfs -o "$options" "$1" "$point" || exit
 echo mounted
 read -r line || true
-for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  umount "$3" 2>/dev/null && exit
-  sleep 0.2
+for attempt in $(seq 1 50); do
+  umount "$point" 2>/dev/null && exit
+  sleep 0.1
 done
-umount "$3"
+umount "$point"
 `;
 
 /**
@@ -27,21 +37,21 @@ umount "$3"
 export interface OwnMount {
   /** The root directory, as a path that this process can use. */
   readonly root: string;
-  /** Runs a program that sees the mount, at `point`. */
+  /** Runs a program that sees the mount, at `point`, and no block devices but its members. */
   run(program: string, args: (point: string) => readonly string[]): Promise<CommandResult>;
   /** Null, or why it may not have ended well. */
   unmount(): Promise<string | null>;
 }
 
-/** Mounts a block device of the host, or says how `mount` ended. */
+/** Mounts block devices of the host as one file system, or says how `mount` ended. */
 export async function mountAlone(
-  device: string,
+  devices: readonly string[],
   options: string,
   { timeoutMs = TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
 ): Promise<OwnMount | { readonly failed: CommandResult }> {
   const point = await mkdtemp(join(tmpdir(), 'fsquake-mount-'));
-  const words = ['--mount', '--propagation', 'private', 'sh', '-c', HOLD, 'sh', options, device, point];
-  const holder = startCommand('unshare', words, { timeoutMs });
+  const [unshare, ...words] = OWN_NAMESPACE;
+  const holder = startCommand(unshare, [...words, 'sh', '-c', HOLD, 'sh', options, point, ...devices], { timeoutMs });
   const ended = async (): Promise<CommandResult> => {
     const result = await holder.result;
     await rmdir(point).catch(() => undefined);

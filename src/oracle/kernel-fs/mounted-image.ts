@@ -8,7 +8,7 @@ const CLONE_NEWNS = 0x20000;
 const MS_NODEV = 4;
 const MS_NOSUID = 2;
 const MS_NOATIME = 1024;
-const MS_REC_PRIVATE = 0x4000 | 0x40000;
+const MS_REC_SLAVE = 0x4000 | 0x80000;
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
 /** What a loop device has by default; xfs refuses larger ones than it was made for. */
@@ -45,7 +45,7 @@ function enterPrivateNamespace(libc: Libc): Libc | string {
   if (privateNamespace !== null) return privateNamespace;
   try {
     libc.call('unshare', CLONE_NEWNS);
-    libc.call('mount', cString('none'), cString('/'), null, MS_REC_PRIVATE, null);
+    libc.call('mount', cString('none'), cString('/'), null, MS_REC_SLAVE, null);
   } catch (error) {
     return `needs a mount namespace of its own (${(error as Error).message})`;
   }

@@ -121,6 +121,7 @@ cleanup() {
   rmdir $dir
 }
 trap cleanup EXIT
+own_devices $loops
 if [ $(echo $loops | wc -w) -gt 1 ]; then btrfs device scan $loops; fi
 mount -o $2 $(echo $loops | cut -d' ' -f1) $dir
 cd $dir

@@ -1,0 +1,72 @@
+import { type CommandResult, runCommand } from './command.ts';
+
+const PROBE_TIMEOUT_MS = 20_000;
+/** What a shell answers where the program that it is to become does not exist. */
+const EXIT_NOT_FOUND = 127;
+
+/**
+ * Shell function `own_devices DEVICE…`: from here on, `/dev` of this mount namespace has only these block devices. btrfs-progs
+ * looks for members of a file system, and for what is mounted, among all block devices of the host: what others attach and
+ * detach meanwhile stays out of sight.
+ */
+export const OWN_DEVICES = `
+own_devices() {
+  own=$(mktemp -d)
+  mount -n -t tmpfs -o mode=755 tmpfs $own
+  for node in null zero random urandom loop-control btrfs-control; do
+    [ ! -e /dev/$node ] || cp -a /dev/$node $own/
+  done
+  ln -s /proc/self/fd $own/fd
+  for node in "$@"; do cp -a $node $own/; done
+  mkdir $own/shm
+  [ ! -d /dev/shm ] || mount -n --bind /dev/shm $own/shm
+  mount -n --move $own /dev
+  rmdir $own
+  export BLKID_FILE=/dev/null
+}
+`;
+
+/** What a command is put before so that mounts of it are its own; where the host shares mounts, unmounts still reach it. */
+export const OWN_NAMESPACE = ['unshare', '--mount', '--propagation', 'slave'] as const;
+
+/**
+ * Its arguments: devices, `--`, the program. What others have mounted is let go of first: as long as this namespace holds
+ * it too, their unmounts do not end it where mounts are private.
+ */
+const UNDER_OWN_DEVICES = `
+set -e
+${OWN_DEVICES}
+umount -a -t btrfs,xfs 2>/dev/null || true
+devices=
+while [ "$1" != -- ]; do devices="$devices $1"; shift; done
+shift
+own_devices $devices
+exec "$@"
+`;
+
+/** Asked of the host once in a process. */
+let canHide: Promise<boolean> | null = null;
+
+/** Runs a program under `OWN_DEVICES`. Where namespaces cannot be made, it runs as it would anyway. */
+export async function runWithOwnDevices(
+  devices: readonly string[],
+  program: string,
+  args: readonly string[],
+  options: { readonly timeoutMs: number },
+): Promise<CommandResult> {
+  canHide ??= probe();
+  if (!(await canHide)) return runCommand(program, args, options);
+  const result = await runHidden(devices, [program, ...args], options.timeoutMs);
+  return result.kind === 'ended' && result.exitCode === EXIT_NOT_FOUND ? { kind: 'not-found' } : result;
+}
+
+async function probe(): Promise<boolean> {
+  const result = await runHidden([], ['true'], PROBE_TIMEOUT_MS);
+  return result.kind === 'ended' && result.exitCode === 0;
+}
+
+function runHidden(devices: readonly string[], command: readonly string[], timeoutMs: number): Promise<CommandResult> {
+  const [unshare, ...words] = OWN_NAMESPACE;
+  const script = ['sh', '-c', UNDER_OWN_DEVICES, 'sh', ...devices, '--', ...command];
+  return runCommand(unshare, [...words, ...script], { timeoutMs });
+}

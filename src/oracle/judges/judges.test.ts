@@ -12,6 +12,7 @@ import { writeImageFiles } from './image-files.ts';
 import { kernelMount } from './kernel-mount.ts';
 import { attachLoops, loopsMissing } from './loop-devices.ts';
 import { runWithOwnDevices } from './own-devices.ts';
+import { mountAlone } from './own-mount.ts';
 
 const MIB = 1024 * 1024;
 const isThere = async (program: string) =>
@@ -235,6 +236,16 @@ describe('several devices', () => {
       await loops.detach();
       await files.remove();
     }
+  });
+
+  test.skipIf(!canMount)('that are not there are no fault of an image', async () => {
+    expect(
+      await runWithOwnDevices(['/dev/no-such-device'], 'btrfs', ['--version'], { timeoutMs: 20_000 }),
+    ).toMatchObject({
+      kind: 'broken',
+    });
+    const mount = await mountAlone(['/dev/no-such-device'], 'ro');
+    expect(mount).toMatchObject({ failed: { kind: 'broken' } });
   });
 
   test.skipIf(!canMount)('need a program that is there', async () => {

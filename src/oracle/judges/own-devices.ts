@@ -3,6 +3,8 @@ import { type CommandResult, runCommand } from './command.ts';
 const PROBE_TIMEOUT_MS = 20_000;
 /** What a shell answers where the program that it is to become does not exist. */
 const EXIT_NOT_FOUND = 127;
+/** The namespace was not to be had: nothing is known about what should have run in it. */
+export const EXIT_NO_NAMESPACE = 125;
 
 /**
  * Shell function `own_devices DEVICE…`: from here on, `/dev` of this mount namespace has only these block devices. btrfs-progs
@@ -11,16 +13,19 @@ const EXIT_NOT_FOUND = 127;
  */
 export const OWN_DEVICES = `
 own_devices() {
-  own=$(mktemp -d)
-  mount -n -t tmpfs -o mode=755 tmpfs $own
+  make_own_devices "$@" || exit ${EXIT_NO_NAMESPACE}
+}
+make_own_devices() {
+  own=$(mktemp -d) &&
+  mount -n -t tmpfs -o mode=755 tmpfs $own || return
   for node in null zero random urandom loop-control btrfs-control; do
     [ ! -e /dev/$node ] || cp -a /dev/$node $own/
   done
   ln -s /proc/self/fd $own/fd
-  for node in "$@"; do cp -a $node $own/; done
+  for node in "$@"; do cp -a $node $own/ || return; done
   mkdir $own/shm
   [ ! -d /dev/shm ] || mount -n --bind /dev/shm $own/shm
-  mount -n --move $own /dev
+  mount -n --move $own /dev || return
   rmdir $own
   export BLKID_FILE=/dev/null
 }
@@ -34,7 +39,6 @@ export const OWN_NAMESPACE = ['unshare', '--mount', '--propagation', 'slave'] as
  * it too, their unmounts do not end it where mounts are private.
  */
 const UNDER_OWN_DEVICES = `
-set -e
 ${OWN_DEVICES}
 umount -a -t btrfs,xfs 2>/dev/null || true
 devices=
@@ -57,7 +61,15 @@ export async function runWithOwnDevices(
   canHide ??= probe();
   if (!(await canHide)) return runCommand(program, args, options);
   const result = await runHidden(devices, [program, ...args], options.timeoutMs);
-  return result.kind === 'ended' && result.exitCode === EXIT_NOT_FOUND ? { kind: 'not-found' } : result;
+  return resultInside(result);
+}
+
+/** What the result of a script that began with \`own_devices\` says about the program that it became. */
+export function resultInside(result: CommandResult): CommandResult {
+  if (result.kind !== 'ended') return result;
+  if (result.exitCode === EXIT_NOT_FOUND) return { kind: 'not-found' };
+  if (result.exitCode !== EXIT_NO_NAMESPACE) return result;
+  return { kind: 'broken', why: 'devices of its own are not to be had', output: result.output };
 }
 
 async function probe(): Promise<boolean> {

@@ -2,11 +2,9 @@ import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CommandResult, runCommand, startCommand } from './command.ts';
-import { OWN_DEVICES, OWN_NAMESPACE } from './own-devices.ts';
+import { EXIT_NO_NAMESPACE, OWN_DEVICES, OWN_NAMESPACE, resultInside } from './own-devices.ts';
 
 const TIMEOUT_MS = 60_000;
-/** As a shell answers it where the program that it is to become does not exist. */
-const EXIT_NOT_FOUND = 127;
 
 /**
  * Its arguments: options, the place, the members. Holds the mount until its standard input ends, also when whoever asked
@@ -17,8 +15,8 @@ ${OWN_DEVICES}
 options=$1
 point=$2
 shift 2
-own_devices "$@" || exit
-[ $# = 1 ] || btrfs device scan "$@" >/dev/null || exit
+own_devices "$@"
+[ $# = 1 ] || btrfs device scan "$@" >/dev/null || exit ${EXIT_NO_NAMESPACE}
 mount -n -t btrfs -o "$options" "$1" "$point" || exit
 echo mounted
 read -r line || true
@@ -55,7 +53,7 @@ export async function mountAlone(
   const ended = async (): Promise<CommandResult> => {
     const result = await holder.result;
     await rmdir(point).catch(() => undefined);
-    return result.kind === 'ended' && result.exitCode === EXIT_NOT_FOUND ? { kind: 'not-found' } : result;
+    return resultInside(result);
   };
   if (!(await holder.speaks())) return { failed: await ended() };
 

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { crc32c } from '../src/base/crc32c.ts';
 import { randomStream } from '../src/base/random.ts';
 import { fsquake } from './support/run-command-line.ts';
 
@@ -99,7 +100,9 @@ describe('mkfs', () => {
       ...['mkfs', at('never.img'), IMAGE, '--size', '64M', '--node-size', '5K', '--data', 'raid5'],
     );
     expect([exitCode, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/disk\.img holds a btrfs file system.*\n--node-size: 5120 .*\n--data: 'raid5'/);
+    expect(stderr).toMatch(
+      /disk\.img holds a btrfs file system.*\nfsquake: --node-size: 5120 .*\nfsquake: --data: 'raid5'/,
+    );
     expect(readdirSync(FOLDER).filter((name) => name.startsWith('never') || name.startsWith('.'))).toEqual([]);
   });
 
@@ -250,6 +253,23 @@ describe('dump', () => {
     const { chunks } = JSON.parse(stdout);
     expect(chunks.map(({ type }: { type: string }) => type)).toEqual(['SYSTEM|DUP', 'METADATA|DUP', 'DATA|single']);
     expect(chunks[0].stripes).toHaveLength(2);
+  });
+
+  test('of what damage may hide does not say that it is not there', async () => {
+    const path = at('hidden.img');
+    await fsquake('mkfs', path, '--size', '16M', '--node-size', '4K', '--metadata', 'single', '--seed', '4');
+    const bytes = readFileSync(path);
+    // The superblock leads to no root tree.
+    bytes.writeUIntLE(2 ** 40, 65536 + 80, 6);
+    bytes.writeUInt32LE(crc32c(bytes.subarray(65536 + 32, 65536 + 4096)), 65536);
+    writeFileSync(path, bytes);
+    for (const wish of [
+      ['--tree', 'fs'],
+      ['--extent-maps', '/file'],
+    ]) {
+      const { exitCode, stderr } = await fsquake('dump', path, ...wish);
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining('damage may hide it: corrupt ')]);
+    }
   });
 
   // Bytes anywhere in what is written of a small image, so that headers, keys, sizes and pointers are hit alike.

@@ -201,6 +201,13 @@ describe('bad usage ends 2, on standard error only, with the nearest right thing
       ['run', '--results', join(FOLDER, 'taken/by-a-file')],
       'name another folder with --results',
     ],
+    ['several unknown options', ['run', '--sed', '7', '--fixs=all'], "'--fixs'; did you mean --fixes?"],
+    ['help about nothing', ['help', 'rnu'], "unknown command 'rnu'; did you mean run?"],
+    [
+      'a sequence of operations that are none',
+      ['diff-kernel', '--replay', '[{"do":"mkdri"}]'],
+      'did you mean "mkdir"?',
+    ],
     ['an image that is not there', ['check', 'nowhere.img'], 'there is no file nowhere.img'],
     ['a folder for an image', ['check', join(FOLDER, 'folder')], 'is a folder'],
     ['an empty image', ['check', join(FOLDER, 'empty.img')], 'is empty'],
@@ -208,6 +215,7 @@ describe('bad usage ends 2, on standard error only, with the nearest right thing
     ['an unknown list', ['list', 'fxies'], 'did you mean fixes?'],
     ['a filter that leaves nothing', ['run', '--filter', 'zzz'], 'leaves no workload'],
     ['a schedule that is none', ['replay', join(FOLDER, 'not.json')], 'is no JSON'],
+    ['nothing where something is needed', ['ls'], '(see: fsquake ls --help)'],
   ];
 
   beforeAll(() => {
@@ -250,8 +258,22 @@ describe('standard output', () => {
   });
 
   test('all wrong options are named at once', async () => {
-    const { stderr } = await fsquake('run', '--runs', '0', '--kernel', 'abc', '--fixes', 'zzz', '--seed', '');
-    expect(stderr).toMatch(/'abc' is no .*\n.*"zzz".*\n--runs takes .*\n--seed takes /);
+    const { stderr } = await fsquake(
+      'run',
+      '--runs',
+      '0',
+      '--threads',
+      'x',
+      '--kernel',
+      'abc',
+      '--fixes',
+      'zzz',
+      '--seed',
+      '',
+    );
+    expect(stderr).toMatch(
+      /'abc' is no .*\n.*"zzz".*\nfsquake: --runs takes .*\nfsquake: --threads takes .*\nfsquake: --seed takes /,
+    );
   });
 
   test('a pattern that is none is looked for as it stands', async () => {

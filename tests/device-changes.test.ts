@@ -199,6 +199,8 @@ describe('resizing a device', () => {
     expect(resize(9, 'max')).toMatch(/^ENODEV/);
     expect(resize(0, 'max')).toMatch(/^EINVAL/);
     expect(resize(1, 400 * MIB)).toMatch(/^EFBIG.*no enough free space/);
+    expect(resize(1, 2 ** 60)).toMatch(/^EFBIG/);
+    expect(resize(1, 300 * MIB + 0.5)).toMatch(/^EINVAL/);
     expect(resize(1, 255 * MIB)).toMatch(/^EINVAL/);
     expect(resize(1, 0)).toMatch(/^EINVAL/);
     expect(resize(1, 256 * MIB)).toBe(null);

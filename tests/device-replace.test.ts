@@ -3,7 +3,7 @@ import { MIB } from '../src/base/units.ts';
 import type { MountedFilesystem } from '../src/fs/filesystem.ts';
 import { allFixes, FIXES, FixSet } from '../src/fs/fixes.ts';
 import { clean, deviceAdd, reconfigure, replace, replaceCancel, scrub } from '../src/fs/ioctls.ts';
-import { corrupt, create, mkdir, read, sync, unlink, write } from '../src/fs/syscalls.ts';
+import { corrupt, create, fallocate, mkdir, read, sync, unlink, write } from '../src/fs/syscalls.ts';
 import type { FaultRule } from '../src/inject/fault-rule.ts';
 import type { SimulatedWorld } from '../src/inject/simulated-world.ts';
 import { btrfsCheck } from '../src/oracle/judges/btrfs-check.ts';
@@ -285,7 +285,8 @@ describe('a replace that cannot be', () => {
     [{ devid: 1, target: 1 }, 'EEXIST: replace start: target device 1 is in the filesystem'],
     [{ devid: 1, target: 0 }, 'EEXIST: replace start: target device 0 is in the filesystem'],
     [{ devid: 9, target: 3 }, "ENOENT: replace start: '9' is not a valid devid"],
-    [{ devid: 0, target: 3 }, "ENOENT: replace start: '0' is not a valid devid"],
+    [{ devid: 0, target: 3 }, 'EINVAL: replace start: Invalid argument'],
+    [{ devid: 0, target: 7 }, 'EINVAL: replace start: Invalid argument'],
     [{ devid: 1, target: 7 }, 'ENOENT: replace start: target device 7 is invalid'],
   ])('%j: %s', (options, words) => {
     const { value, disks: after } = runOn(disks, (fs) => outcomeOf(replace(fs, { ...REPLACE, ...options })));
@@ -331,6 +332,19 @@ describe('a replace that cannot be', () => {
   });
 });
 
+/** The task that asks for something has no room to write inodes. */
+const NO_ROOM_FOR_USER: FaultRule = {
+  name: 'no room',
+  when: { task: 'user', site: 'reserve-metadata-space' },
+  then: { kind: 'fail', errno: 'ENOSPC' },
+};
+
+/** The work, once an inode has changed that its task cannot write out. */
+function* withoutRoom(fs: MountedFilesystem, work: Task<unknown>): Task<string> {
+  yield* outcomeOf(fallocate(fs, '/new', 0, MIB));
+  return yield* outcomeOf(work);
+}
+
 describe('errors during a replace', () => {
   const single = PROFILES[0];
   const raid1 = PROFILES[1];
@@ -357,6 +371,39 @@ describe('errors during a replace', () => {
       expect(checkImage(disks, { crashed: false }).errors).toEqual([]);
       expect(runOn([disks[0]!], wrongFiles).value).toEqual([]);
     }
+  });
+
+  test('what cannot be written out before the swap ends it: nobody would be left to go on', () => {
+    const { value, disks } = runOn(
+      filled(single),
+      function* (fs) {
+        yield* create(fs, '/new');
+        const words = yield* fs.world.spawn('user', withoutRoom(fs, replace(fs, REPLACE))).join();
+        const { phase } = fs.info.volume.replace;
+        yield* deviceAdd(fs, 1);
+        return [words, phase, yield* wrongFiles(fs)] as const;
+      },
+      { rules: [NO_ROOM_FOR_USER] },
+    );
+    expect(value).toEqual([expect.stringMatching(/^ENOSPC: reservation of metadata space/), 'canceled', []]);
+    expect(checkImage(disks, { crashed: false }).errors).toEqual([]);
+  });
+
+  test('a remount that cannot write everything out lets it go on', () => {
+    const { value } = runOn(
+      filled(single),
+      function* (fs) {
+        yield* create(fs, '/new');
+        yield* replace(fs, { ...REPLACE, background: true });
+        const remount = reconfigure(fs, { readOnly: true, discard: null });
+        const words = yield* fs.world.spawn('user', withoutRoom(fs, remount)).join();
+        const { phase } = fs.info.volume.replace;
+        yield* settle(fs);
+        return [words, phase, fs.info.volume.replace.phase] as const;
+      },
+      { rules: [SLOW_COPY, NO_ROOM_FOR_USER] },
+    );
+    expect(value).toEqual([expect.stringMatching(/^ENOSPC: reservation of metadata space/), 'started', 'finished']);
   });
 
   test('data that cannot be read from its only copy stays unreadable, and the replace goes on', () => {

@@ -31,7 +31,7 @@ function populated(): ScratchFilesystem {
 const LONG = 'n'.repeat(256);
 
 describe('errnos are those of Linux', () => {
-  test.each<[string, (fs: ScratchFilesystem['fs']) => ReturnType<typeof sys.mkdir>, string]>([
+  test.each<[string, (fs: ScratchFilesystem['fs']) => Parameters<ScratchFilesystem['outcome']>[0], string]>([
     ['mkdir of what exists', (fs) => sys.mkdir(fs, '/dir'), 'EEXIST'],
     ['mkdir of a file that exists', (fs) => sys.mkdir(fs, '/file'), 'EEXIST'],
     ['mkdir of the root', (fs) => sys.mkdir(fs, '/'), 'EEXIST'],
@@ -74,6 +74,8 @@ describe('errnos are those of Linux', () => {
     ['truncate of a directory', (fs) => sys.truncate(fs, '/dir', 0), 'EISDIR'],
     ['truncate to a negative size', (fs) => sys.truncate(fs, '/file', -1), 'EINVAL'],
     ['truncate to more than a file can be', (fs) => sys.truncate(fs, '/file', Number.MAX_SAFE_INTEGER), 'EFBIG'],
+    ['write further out than a file can be', (fs) => sys.write(fs, '/file', 2 ** 60, new Uint8Array(1)), 'EFBIG'],
+    ['read further out than a file can be', (fs) => sys.read(fs, '/file', 2 ** 60, 1), 'ok'],
     ['truncate of what is missing', (fs) => sys.truncate(fs, '/none', 0), 'ENOENT'],
     ['fsync of a directory', (fs) => sys.fsync(fs, '/dir'), 'ok'],
     ['fsync of a closed handle', (fs) => sys.fsync(fs, 3), 'EBADF'],
@@ -169,6 +171,28 @@ describe('data', () => {
     ]);
     expect(scratch.run(sys.stat(fs, '/a')).allocatedBytes).toBe(4 * KIB);
     expectClean(scratch);
+  });
+
+  test('what takes the place of other contents is written out: renamed over a file, or closed after a cut to nothing', () => {
+    const scratch = new ScratchFilesystem();
+    const { fs } = scratch;
+    const isPlaced = (path: string) =>
+      scratch.run(sys.fiemap(fs, path)).every(({ flags }) => !flags.includes('DELALLOC'));
+    for (const path of ['/old', '/new', '/cut', '/kept']) {
+      scratch.run(sys.create(fs, path));
+      if (path !== '/cut') scratch.run(sys.write(fs, path, 0, new Uint8Array(9000).fill(1)));
+    }
+    expect(isPlaced('/new')).toBe(false);
+    scratch.run(sys.rename(fs, '/new', '/nothing'));
+    expect(isPlaced('/nothing')).toBe(false);
+    scratch.run(sys.rename(fs, '/nothing', '/old'));
+    expect(isPlaced('/old')).toBe(true);
+
+    const cut = scratch.run(sys.open(fs, '/cut', { truncate: true }));
+    scratch.run(sys.write(fs, cut, 0, new Uint8Array(9000).fill(2)));
+    const whole = scratch.run(sys.open(fs, '/kept'));
+    for (const handle of [cut, whole]) scratch.run(sys.close(fs, handle));
+    expect([isPlaced('/cut'), isPlaced('/kept')]).toEqual([true, false]);
   });
 
   test('fiemap reports delayed allocation, and with sync where the data went', () => {

@@ -14,7 +14,7 @@ import type { Task } from '../src/task/task.ts';
 import { complaintOf } from './support/complaint.ts';
 import { changeEverything, differences } from './support/foreign-changes.ts';
 import { type ForeignImage, makeForeign } from './support/foreign-images.ts';
-import { whyNoLoopFilesystem } from './support/loop-filesystem.ts';
+import { imagesByLinux, whyNoLoopFilesystem } from './support/loop-filesystem.ts';
 import { outcomeOf, runOn } from './support/replace-scenario.ts';
 import { blankDisks } from './support/simulated-filesystem.ts';
 
@@ -90,6 +90,10 @@ describe('a feature that the engine lacks', () => {
     expect(refusal([withBit(disk!, FLAGS_AT, bit)])).toBe(`EINVAL: mount: superblock: ${words}`);
   });
 
+  test('nothing is lacking to judge a seed device', () => {
+    expect(checkImage([withBit(disk!, FLAGS_AT, 32)])).toMatchObject({ clean: true, notChecked: [] });
+  });
+
   test('of checksums is refused by its name', () => {
     const other = patched(disk!, (view) => view.setUint16(196, 1, true));
     expect(refusal([other])).toMatch(/checksum type 1 \(xxhash\), expect 0 \(crc32c\)/);
@@ -156,6 +160,61 @@ function* tryToChangeFrozen(fs: MountedFilesystem): Task<string[]> {
   words.push(yield* outcomeOf(truncate(fs, '/frozen/where', 0)));
   return words;
 }
+
+describe.skipIf(missing !== null)('what the tools of Linux made', () => {
+  const FILES = 'for n in $(seq 1 40); do bytes $((n * 999)) > d/$n; done; ln d/7 linked; ln -s d/7 symbolic';
+
+  test('a seed is read, and what was grown from it is refused by name', () => {
+    const [seed, grown] = imagesByLinux(
+      [128, 256],
+      `mkfs.btrfs -q -f $1 > /dev/null; mount $1 $dir; echo seed > $dir/file; umount $dir; btrfstune -S 1 $1
+mount $1 $dir; btrfs device add -f $2 $dir > /dev/null; umount $dir
+mount $2 $dir; echo grown > $dir/file; umount $dir`,
+    );
+    const { value } = runOn([seed!], (fs) => read(fs, '/file', 0, 9), { mount: { readOnly: true } });
+    expect(text(value)).toBe('seed\n');
+    expect(refusal([seed!])).toBe('EINVAL: mount: superblock: a seed device (a read-only mount would do)');
+    const seeding = 'device 0 is a seed device (SEEDING) of another file system than device 1';
+    expect(refusal([seed!, grown!])).toBe(`EINVAL: mount: ${seeding}: what was grown from one is not supported yet`);
+    expect(checkImage([seed!])).toMatchObject({ clean: true, warnings: [] });
+    for (const disks of [[grown!], [seed!, grown!]]) {
+      const { clean, errors, unsupported } = checkImage(disks);
+      expect([clean, errors]).toEqual([false, []]);
+      expect(unsupported.at(-1)).toMatch(/^SEEDING: device 1 is of the seed file system [0-9a-f-]{36}$/);
+    }
+  });
+
+  const EXT4 = `mkfs.ext4 -q -b 4096 $1; mount $1 $dir; cd $dir; mkdir d; ${FILES}; cd /; umount $dir`;
+  const TOOLS = [
+    { tool: 'btrfs-convert', command: `${EXT4}; btrfs-convert -N 4096` },
+    {
+      tool: 'mkfs.btrfs from a folder',
+      command: `mkdir $dir/top; cd $dir/top; mkdir d; ${FILES}; cd /; mkfs.btrfs -f --rootdir $dir/top $1; rm -r $dir/top; true`,
+    },
+    { tool: 'mkfs.btrfs with quota groups', command: 'mkfs.btrfs -f -R quota' },
+  ];
+
+  // Fields that they leave as Linux never would are odd, and no errors.
+  test.each(TOOLS)('an image by $tool is judged, read, changed, and taken back', async ({ command }) => {
+    const made = imagesByLinux([320], `bytes() { yes "one of $1 bytes" | head -c $1; }\n${command} $1`);
+    expect(checkImage(made).errors).toEqual([]);
+    const image = makeForeign({
+      name: 'made by a tool',
+      megabytes: [320],
+      mkfs: made,
+      isBare: true,
+      work: `for n in 1 2 3; do bytes $((n * 50000)) > more-$n; done
+[ ! -d ext2_saved ] || btrfs subvolume delete -C ext2_saved >/dev/null; btrfs subvolume sync .`,
+    });
+    const { value, disks } = runOn(image.disks, function* (fs) {
+      return { wrong: yield* differences(fs, image.files), left: yield* changeEverything(fs, image.files) };
+    });
+    expect(value.wrong).toEqual([]);
+    expect(checkImage(disks).errors).toEqual([]);
+    expect(complaintOf(await btrfsCheck(disks))).toBeNull();
+    expect(complaintOf(await kernelMount(disks, value.left))).toBeNull();
+  });
+});
 
 describe.skipIf(missing !== null)('an image that Linux left in the middle of its work', () => {
   test('with a log tree is read as of its last commit, and not written', () => {

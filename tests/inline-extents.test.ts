@@ -134,8 +134,21 @@ test('a regular extent becomes inline again when the whole file is rewritten sma
     yield* sys.write(fs, '/f', 0, noise(9000, 1));
     yield* sys.sync(fs);
     yield* sys.truncate(fs, '/f', 300);
+    yield* sys.write(fs, '/f', 0, noise(300, 2));
   };
-  expect(await formsAfter(shrink, noise(9000, 1).subarray(0, 300))).toEqual(['0+4096 DATA_INLINE']);
+  expect(await formsAfter(shrink, noise(300, 2))).toEqual(['0+4096 DATA_INLINE']);
+});
+
+test('a regular extent stays one when nothing but the size gets small, unless its last page was dirty', async () => {
+  const cut = (isDirty: boolean) =>
+    function* (fs: Parameters<Work>[0]) {
+      yield* sys.write(fs, '/f', 0, noise(9000, 1));
+      yield* sys.sync(fs);
+      if (isDirty) yield* sys.write(fs, '/f', 0, noise(300, 1));
+      yield* sys.truncate(fs, '/f', 300);
+    };
+  expect(await formsAfter(cut(false), noise(9000, 1).subarray(0, 300))).toEqual(['0+4096']);
+  expect(await formsAfter(cut(true), noise(300, 1))).toEqual(['0+4096 DATA_INLINE']);
 });
 
 test('a file with preallocated space, now or once, and a nodatacow file are never inline', async () => {

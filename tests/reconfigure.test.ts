@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { MIB } from '../src/base/units.ts';
-import { mountFilesystem } from '../src/fs/filesystem.ts';
+import { type MountedFilesystem, mountFilesystem } from '../src/fs/filesystem.ts';
 import { allFixes } from '../src/fs/fixes.ts';
-import { reconfigure, scrub } from '../src/fs/ioctls.ts';
+import { reconfigure, replace, scrub } from '../src/fs/ioctls.ts';
 import { close, corrupt, create, open, read, sync, unlink, write } from '../src/fs/syscalls.ts';
 import { SimulatedWorld } from '../src/inject/simulated-world.ts';
 import { seededRandom } from '../src/inject/strategies/seeded-random.ts';
+import type { Task } from '../src/task/task.ts';
 import { afterWork, contentOf, expected, expectValid, newDisks, writeFile } from './support/device-bench.ts';
 import { disksAfter, Race } from './support/simulated-filesystem.ts';
 
@@ -97,6 +98,31 @@ describe('a remount', () => {
   });
 
   // A scrub that comes during a commit waits for its end: the remount must not overtake it.
+  test('beside another one never leaves a device replace running on a read-only file system', () => {
+    const disks = disksAfter(
+      function* (fs) {
+        yield* create(fs, '/file');
+        yield* replace(fs, { devid: 1, target: 1, background: true, avoidSource: false });
+      },
+      newDisks({ devices: [SIZE] }, [SIZE]),
+    );
+    const phases = new Set<string>();
+    const thereAndBack = function* (fs: MountedFilesystem): Task<void> {
+      for (const how of [READ_ONLY, WRITABLE, READ_ONLY]) {
+        yield* outcomeOf(reconfigure(fs, how));
+        if (fs.info.isReadOnly) phases.add(fs.info.volume.replace.phase);
+      }
+    };
+    const openAndClose = function* (fs: MountedFilesystem): Task<void> {
+      for (let round = 0; round < 3; round++) yield* close(fs, yield* open(fs, '/file', {}));
+    };
+    const tasks = [openAndClose, thereAndBack, thereAndBack];
+    const mount = { chunkSizes: { system: MIB, metadata: 2 * MIB, data: 2 * MIB } };
+    const race = new Race({ disks, tasks, strategy: seededRandom({ seed: '6' }), mount });
+    for (let run = 0; run < 50; run++) race.execute();
+    expect([...phases]).toEqual(['suspended']);
+  });
+
   test('to read-only ends all repairs, of a scrub that has yet to begin too', () => {
     const disks = disksAfter(
       function* (fs) {

@@ -205,6 +205,32 @@ test('fiemap says which extents are shared, before the commit and after, and no 
   bench.finish();
 });
 
+// As Linux 6.18: what is flushed together is one extent, and an extent is shared as a whole.
+test('a reflink writes out all of its source first, also when it is refused, and of its target the dirty run to its end', () => {
+  const bench = new Bench();
+  const sharing = (name: string) =>
+    bench.scratch
+      .run(sys.fiemap(bench.fs, name, { sync: true }))
+      .map(({ logical, length, flags }) => `${logical / K}+${length / K}${flags.includes('SHARED') ? ' shared' : ''}`);
+  bench.make('source', 10 * K);
+  bench.make('target', 0);
+  expect(bench.clone('source', 'target', 4 * K, K)).toBe('ok');
+  expect(sharing('source')).toEqual(['0+10 shared']);
+
+  bench.make('refused', 10 * K);
+  expect(bench.clone('refused', 'target', 1, K)).toBe('EINVAL');
+  const delayed = bench.scratch.run(sys.fiemap(bench.fs, 'refused')).filter(({ flags }) => flags.includes('DELALLOC'));
+  expect(delayed).toEqual([]);
+
+  bench.make('run', 10 * K);
+  expect(bench.clone('source', 'run', 0, K, 4 * K)).toBe('ok');
+  const placed = bench.scratch.run(sys.fiemap(bench.fs, 'run')).filter(({ flags }) => !flags.includes('DELALLOC'));
+  expect(placed.map(({ logical, length }) => [logical / K, length / K])).toEqual([
+    [4, 1],
+    [5, 5],
+  ]);
+});
+
 test('one extent takes thousands of references, in its item and behind it, and loses them again', () => {
   const bench = new Bench();
   bench.make('a', K, 5);

@@ -160,6 +160,27 @@ tasks:
   v: [{ write: { file: /a, offset: 0, length: 32K, direct: true } }]
   admin: [{ replace: { devid: 1, target: 1, background: true } }, { corrupt: { file: /a, offset: 4K, length: 12K, mirror: 1 } }]`,
   ],
+  [
+    'a scrub of a device that is being removed does not find its superblocks grown old',
+    `
+filesystem: { devices: [16M, 16M, 24M], metadata: dup, block-groups: { system: 256K, metadata: 1M, data: 256K }, mount: { discard: true } }
+setup: [{ create: /a }, { create: /filler }, { write: { file: /filler, offset: 0, length: 128K } }, sync, { unlink: /filler }]
+tasks:
+  v: [{ fallocate: { file: /a, offset: 28K, length: 16K } }]
+  w: [{ fdatasync: /a }, sync, { fallocate: { file: /a, offset: 64K, length: 16K } }, sync]
+  admin: [{ device-remove: 1 }]
+  boss: { repeat: 4, do: [{ scrub: { devid: 1 } }] }`,
+  ],
+  [
+    'a device replace that fails at its end for want of space is not under way any more',
+    `
+filesystem: { devices: [16M, 16M], spare: [16M] }
+setup: [{ create: /b }]
+tasks:
+  t: [{ fallocate: { file: /b, offset: 36K, length: 28K } }]
+  admin: [{ replace: { devid: 2, target: 2 } }, { device-add: 2 }]
+inject: [{ when: { site: reserve-metadata-space, probability: 1/2 }, then: { fail: ENOSPC } }]`,
+  ],
 ];
 
 test.each(FINDINGS)('%s', (_, text) => {

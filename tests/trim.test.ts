@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { sameBytes } from '../src/base/bytes.ts';
+import { sameBytes, viewOf } from '../src/base/bytes.ts';
 import { KIB, MIB } from '../src/base/units.ts';
 import type { FsError } from '../src/fs/errors.ts';
 import { type MountedFilesystem, mountFilesystem } from '../src/fs/filesystem.ts';
 import { allFixes } from '../src/fs/fixes.ts';
+import { SUPERBLOCK, SUPERBLOCK_SIZE, sealSuperblock } from '../src/fs/format/superblock.ts';
 import type { ScrubOptions, TrimOptions } from '../src/fs/ioctls.ts';
 import { scrubDevices } from '../src/fs/maintenance/scrub.ts';
 import { errorsFound } from '../src/fs/maintenance/scrub-statistics.ts';
@@ -192,4 +193,32 @@ test('after an abort nothing is discarded', () => {
     }
   });
   expect(code).toBe('EROFS');
+});
+
+test('a read-only mount discards what is free too, unless a log tree was not replayed: its blocks count as free', () => {
+  const disks = disksAfter((fs) => writeFile(fs, '/kept'), made());
+  const outcomeOf = (): unknown => {
+    const world = new SimulatedWorld({ devices: disks });
+    let outcome: unknown = null;
+    world.execute(function* () {
+      const fs = yield* mountFilesystem(world, { fixes: allFixes(), readOnly: true });
+      try {
+        outcome = yield* trim(fs, WHOLE);
+        yield* checkContents(fs);
+      } catch (error) {
+        outcome = (error as FsError).code;
+      }
+    });
+    return outcome;
+  };
+  expect(outcomeOf()).toBeGreaterThan(SIZE);
+  for (const disk of disks) {
+    for (const offset of [64 * KIB, SECOND_SUPERBLOCK]) {
+      const bytes = disk.read(offset, SUPERBLOCK_SIZE).slice();
+      SUPERBLOCK.fields.logRoot.write(viewOf(bytes), SUPERBLOCK.fields.logRoot.at, 20 * MIB);
+      sealSuperblock(bytes);
+      disk.write(offset, bytes);
+    }
+  }
+  expect(outcomeOf()).toBe('EROFS');
 });

@@ -4,12 +4,15 @@
  */
 
 const TWO_32 = 2 ** 32;
+/** Up to this many bytes, a loop takes less time than a call into the host. */
+const SHORT_BYTES_MAX = 64;
 
 /** Reads 64 bits as a signed number, exact within ±2^53 and rounded to the nearest double beyond. */
 export function readU64(view: DataView, offset: number): number {
   const low = view.getUint32(offset, true);
   const high = view.getInt32(offset + 4, true);
-  return high * TWO_32 + low;
+  // Most are small: no floating point for those.
+  return high === 0 ? low : high * TWO_32 + low;
 }
 
 /** Writes a whole number, negative ones in two's complement. */
@@ -29,8 +32,11 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  return Buffer.compare(a, b) === 0;
+  const { length } = a;
+  if (length !== b.length) return false;
+  if (length > SHORT_BYTES_MAX) return Buffer.compare(a, b) === 0;
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 export function toHex(bytes: Uint8Array): string {

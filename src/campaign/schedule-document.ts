@@ -63,7 +63,7 @@ export function parseScheduleDocument(text: string, file: string): ScheduleDocum
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ScheduleDocumentError(`${file} is no JSON: ${(error as Error).message}`);
+    throw new ScheduleDocumentError(`${file} is no JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
   if (typeof value !== 'object' || value === null) throw new ScheduleDocumentError(`${file} is no schedule: no object`);
   const fields = value as Record<string, unknown>;

@@ -1,12 +1,14 @@
 import { Command } from 'commander';
-import { readFile, readWholeFile } from '../campaign/host/read-image.ts';
+import { checkFile, readFile, readWholeFile } from '../campaign/host/read-image.ts';
 import { EXIT } from './exit.ts';
 import {
   addMountOptions,
   imagePathsOf,
   type MountArguments,
+  onEach,
   onImages,
   PATHS_HELP,
+  sayNotes,
   sourceOf,
 } from './image-arguments.ts';
 import { print } from './terminal.ts';
@@ -19,6 +21,7 @@ const EXAMPLES = `Examples:
   $ fsquake cat disk.img:/etc/fstab
   $ fsquake cat disk.img:/a disk.img:/b > both
   $ fsquake cat a.img:/f --device b.img
+  $ fsquake cat disk.img:/etc/fstab --subvolume 257
 `;
 
 export function catCommand(end: (code: number) => void): Command {
@@ -32,11 +35,18 @@ export function catCommand(end: (code: number) => void): Command {
     .action(async (texts: string[], _options: unknown, self: Command) => {
       const options = self.optsWithGlobals<CatOptions>();
       const places = imagePathsOf(texts, { bareIsRoot: false });
+      const notes = new Set<string>();
+      const sources = onEach(places, (place) => {
+        const source = sourceOf(place.image, options, notes);
+        checkFile(source, place);
+        return source;
+      });
+      sayNotes(notes);
       if (options.json) {
-        const files = places.map((place) => onImages(() => readWholeFile(sourceOf(place.image, options), place)));
+        const files = places.map((place, index) => onImages(() => readWholeFile(sources[index]!, place)));
         await print(`${JSON.stringify(files, null, 2)}\n`);
       } else {
-        for (const place of places) await printFile(readFile(sourceOf(place.image, options), place));
+        for (const [index, place] of places.entries()) await printFile(readFile(sources[index]!, place));
       }
       end(EXIT.asExpected);
     });

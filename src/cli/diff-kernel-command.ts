@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { nearestWord } from '../base/nearest.ts';
 import { type BenchResult, DifferentialBench } from '../campaign/differential/bench.ts';
+import { checkSequence } from '../campaign/differential/check-sequence.ts';
 import type { KernelFileSystem } from '../campaign/differential/exceptions.ts';
 import { type Operation, showSequence } from '../campaign/differential/operation.ts';
 import { type DifferentialProfile, PROFILES, profileNamed } from '../campaign/differential/profiles.ts';
 import { drawnSource, listedSource, shrinkResult } from '../campaign/differential/search.ts';
 import { judgeSequence } from '../campaign/host/judge-sequence.ts';
 import { loadZstd } from '../campaign/host/load-zstd.ts';
-import { EXIT, readCount, UsageError } from './exit.ts';
+import { EXIT, Reading, readCount, UsageError } from './exit.ts';
 import { ProgressLine, print, say } from './terminal.ts';
 
 interface DiffOptions {
@@ -60,11 +62,15 @@ export function diffKernelCommand(end: (code: number) => void): Command {
 }
 
 async function diff(options: DiffOptions): Promise<number> {
-  const profiles = profilesOf(options);
-  const total = readCount('--ops', options.ops);
-  const length = readCount('--length', options.length);
-  const compareEvery = readCount('--compare-every', options.compareEvery);
-  const replayed = options.replay === undefined ? null : readSequence(options.replay);
+  const reading = new Reading();
+  const count = (name: string, text: string) => reading.attempt(() => readCount(name, text)) ?? 1;
+  const profiles = reading.attempt(() => profilesOf(options)) ?? [];
+  const total = count('--ops', options.ops);
+  const length = count('--length', options.length);
+  const compareEvery = count('--compare-every', options.compareEvery);
+  const shrinkAttempts = count('--shrink', options.shrink);
+  const replayed = reading.attempt(() => (options.replay === undefined ? null : readSequence(options.replay)));
+  reading.conclude();
   const tally = new Tally(options);
   await loadZstd();
   const benches = new Map<DifferentialProfile, DifferentialBench>();
@@ -79,13 +85,13 @@ async function diff(options: DiffOptions): Promise<number> {
       if (typeof bench === 'string') return await skipped(bench, options);
       benches.set(profile, bench);
       const seed = replayed === null ? `${options.seed}/${round}` : null;
-      const count = Math.min(length, total - round * length);
-      const source = replayed === null ? drawnSource(seed!, profile, count) : listedSource(replayed);
+      const operations = Math.min(length, total - round * length);
+      const source = replayed === null ? drawnSource(seed!, profile, operations) : listedSource(replayed);
       const ran = bench.run(source);
       const result = options.outside && type === 'btrfs' ? await judgeSequence(ran) : ran;
       tally.count(result.operations.length);
       if (result.difference !== null) {
-        const attempts = replayed === null ? readCount('--shrink', options.shrink) : 0;
+        const attempts = replayed === null ? shrinkAttempts : 0;
         // What `btrfs check` alone sees is not cut down: it would have to be asked each time.
         const canShrink = attempts > 0 && ran.difference !== null;
         const shrunk = canShrink ? shrinkResult(bench, result, attempts) : result;
@@ -107,7 +113,9 @@ function profilesOf(options: DiffOptions): readonly DifferentialProfile[] {
   if (name === 'all') return fitting;
   const profile = profileNamed(name);
   if (profile === null) {
-    throw new UsageError(`--profile: there is no ${JSON.stringify(name)}; there are all, ${namesOf(PROFILES)}`);
+    throw new UsageError(
+      `--profile: there is no ${JSON.stringify(name)}; ${hintFor(name)}there are all, ${namesOf(PROFILES)}`,
+    );
   }
   if (!fitting.includes(profile)) {
     throw new UsageError(`--profile ${name} is nothing for ${fileSystem}; there are ${namesOf(fitting)}`);
@@ -115,20 +123,28 @@ function profilesOf(options: DiffOptions): readonly DifferentialProfile[] {
   return [profile];
 }
 
+function hintFor(name: string): string {
+  const nearest = nearestWord(
+    name,
+    PROFILES.map((profile) => profile.name),
+  );
+  return nearest === null ? '' : `did you mean ${nearest}? `;
+}
+
 function namesOf(profiles: readonly DifferentialProfile[]): string {
   return profiles.map(({ name }) => name).join(', ');
 }
 
 function readSequence(text: string): readonly Operation[] {
+  let value: unknown;
   try {
-    const list = JSON.parse(text.trimStart().startsWith('[') ? text : readFileSync(text, 'utf8')) as unknown;
-    if (Array.isArray(list) && list.every((item) => typeof (item as { do?: unknown } | null)?.do === 'string')) {
-      return list as Operation[];
-    }
+    value = JSON.parse(text.trimStart().startsWith('[') ? text : readFileSync(text, 'utf8'));
   } catch (error) {
-    throw new UsageError(`--replay: ${(error as Error).message}`);
+    throw new UsageError(`--replay: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
-  throw new UsageError('--replay takes a list of operations, as this command prints it');
+  const checked = checkSequence(value);
+  if (!('problems' in checked)) return checked;
+  throw new UsageError(checked.problems.map((problem) => `--replay: ${problem}`).join('\n'));
 }
 
 async function skipped(why: string, options: DiffOptions): Promise<number> {

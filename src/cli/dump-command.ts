@@ -3,7 +3,7 @@ import { type DumpSection, type DumpWish, dumpImageFiles, NothingToDump } from '
 import { NoImage } from '../campaign/host/image-file.ts';
 import { showBlock, showDumpSection } from '../report/dump-text.ts';
 import { isDamaged, isDamagedBlock, printDumpJson } from './dump-json.ts';
-import { EXIT, readCount, UsageError } from './exit.ts';
+import { EXIT, ImageFault, readCount, UsageError } from './exit.ts';
 import { print } from './terminal.ts';
 
 interface DumpOptions {
@@ -38,7 +38,7 @@ export function dumpCommand(end: (code: number) => void): Command {
     .addOption(new Option('--super', 'the superblocks').conflicts(['chunks', 'block', 'extentMaps']))
     .addOption(new Option('--chunks', 'how logical addresses lie on the devices').conflicts(['block', 'extentMaps']))
     .addOption(new Option('--block <address>', 'one tree block, by its logical address').conflicts(['extentMaps']))
-    .option('--extent-maps <file>', 'the extents of a file, by its path in the image')
+    .option('--extent-maps <file>', 'the extents of a file, by its path from the top-level subvolume')
     .option('--json', 'one JSON document: {format, files, problems, superblocks, chunks, trees, ...}')
     .addHelpText('before', EXAMPLES)
     .addHelpText('after', TAIL)
@@ -49,6 +49,7 @@ export function dumpCommand(end: (code: number) => void): Command {
         const hasDamage = options.json ? await printDumpJson(sections, paths) : await printText(sections, paths);
         end(hasDamage ? EXIT.violation : EXIT.asExpected);
       } catch (error) {
+        if (error instanceof NothingToDump && error.isFault) throw new ImageFault(error.message);
         if (error instanceof NoImage || error instanceof NothingToDump) throw new UsageError(error.message);
         throw error;
       }

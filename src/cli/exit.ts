@@ -28,6 +28,31 @@ export class ImageFault extends Error {
   }
 }
 
+/** Reads several things of a command line, so that all that is wrong with them is said at once. */
+export class Reading {
+  private readonly problems: string[] = [];
+
+  /** Null after a problem: a `UsageError`, or what `isProblem` takes for one. */
+  attempt<T>(read: () => T, isProblem: (error: unknown) => error is Error = isUsageError): T | null {
+    try {
+      return read();
+    } catch (error) {
+      if (!isUsageError(error) && !isProblem(error)) throw error;
+      this.problems.push((error as Error).message);
+      return null;
+    }
+  }
+
+  /** Throws `UsageError` with all problems, if there were any. */
+  conclude(): void {
+    if (this.problems.length > 0) throw new UsageError(this.problems.join('\n'));
+  }
+}
+
+function isUsageError(error: unknown): error is UsageError {
+  return error instanceof UsageError;
+}
+
 /** A whole number ≥ 1 that is exact. Throws `UsageError`. */
 export function readCount(name: string, text: string): number {
   const value = Number(text);

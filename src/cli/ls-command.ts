@@ -8,8 +8,9 @@ import {
   addMountOptions,
   imagePathsOf,
   type MountArguments,
-  onImages,
+  onEach,
   PATHS_HELP,
+  sayNotes,
   sourceOf,
 } from './image-arguments.ts';
 import { print, say } from './terminal.ts';
@@ -30,6 +31,7 @@ const EXAMPLES = `Examples:
   $ fsquake ls disk.img                        the root of its default subvolume
   $ fsquake ls -l disk.img:/etc
   $ fsquake ls -lR disk.img:/home --json
+  $ fsquake ls disk.img --subvolume /          the root of its top-level subvolume
   $ fsquake ls a.img --device b.img            a file system on two devices
 `;
 
@@ -46,12 +48,14 @@ export function lsCommand(end: (code: number) => void): Command {
     .action(async (texts: string[], _options: unknown, self: Command) => {
       const options = self.optsWithGlobals<LsOptions>();
       const places = imagePathsOf(texts, { bareIsRoot: true });
-      const listed = places.map((place): Listed => {
-        const listings = onImages(() => listFiles(sourceOf(place.image, options), place, options.recursive === true));
+      const notes = new Set<string>();
+      const listed = onEach(places, (place): Listed => {
+        const listings = listFiles(sourceOf(place.image, options, notes), place, options.recursive === true);
         return { image: place.image, listings };
       });
       if (options.json) await print(`${JSON.stringify(listed.map(documentOf), null, 2)}\n`);
       else await print(showAll(listed, texts, options));
+      sayNotes(notes);
       const problems = listed.flatMap(({ listings }) => listings.flatMap((listing) => listing.problems));
       for (const problem of problems) say(`fsquake: ${problem}`);
       end(problems.length > 0 ? EXIT.violation : EXIT.asExpected);

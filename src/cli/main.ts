@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { nearestWord } from '../base/nearest.ts';
 import { fsquakeVersion } from '../campaign/host/package-root.ts';
 import { catCommand } from './cat-command.ts';
 import { checkCommand } from './check-command.ts';
@@ -6,6 +7,7 @@ import { cpCommand } from './cp-command.ts';
 import { diffKernelCommand } from './diff-kernel-command.ts';
 import { dumpCommand } from './dump-command.ts';
 import { EXIT, ImageFault, UsageError } from './exit.ts';
+import { Interrupted } from './interruption.ts';
 import { listCommand } from './list-command.ts';
 import { lsCommand } from './ls-command.ts';
 import { mkfsCommand } from './mkfs-command.ts';
@@ -49,7 +51,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (argv.length <= 2) {
       say(program.helpInformation());
       code = EXIT.usage;
-    } else await program.parseAsync([...argv]);
+    } else {
+      refuseUnknown(makeProgram(end), argv.slice(2));
+      await program.parseAsync([...argv]);
+    }
   } catch (error) {
     code = explain(error);
     if (code !== EXIT.asExpected && asksForJson(argv))
@@ -65,6 +70,7 @@ function makeProgram(end: (code: number) => void): Command {
     .version(fsquakeVersion(), '-V, --version', 'print the version')
     .option('--no-color', 'no colours (also: NO_COLOR, TERM=dumb)')
     .showSuggestionAfterError(true)
+    .configureOutput({ outputError: (text, write) => write(prefixed(text.replace(/^error: /, ''))) })
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .addHelpText('beforeAll', ({ command }) => (command.parent === null ? HELP_HEAD : ''))
     .addHelpText('after', HELP_TAIL)
@@ -83,22 +89,54 @@ function makeProgram(end: (code: number) => void): Command {
     cpCommand(end),
   ]) {
     command.copyInheritedSettings(program);
+    command.showHelpAfterError(`(see: fsquake ${command.name()} --help)`);
     program.addCommand(command);
   }
   return program;
 }
 
+/**
+ * Commander stops at the first word that it does not know. Throws `UsageError` with all of them, each with the nearest
+ * right one, where there are several.
+ */
+function refuseUnknown(program: Command, words: readonly string[]): void {
+  const own = words.slice(0, words.includes('--') ? words.indexOf('--') : words.length);
+  const [first, second] = own.filter((word) => !word.startsWith('-'));
+  if (first === 'help' && second !== undefined) refuseUnknownCommand(program, second);
+  const command = program.commands.find((known) => known.name() === first);
+  if (command === undefined || own.includes('--help') || own.includes('-h')) return;
+  const known = [...program.options, ...command.options].flatMap(({ short, long }) => [short, long]);
+  const flags = [...known.filter((flag) => flag !== undefined && flag !== null), '-h', '--help'];
+  const { unknown } = command.parseOptions(own.slice(own.indexOf(first!) + 1));
+  const wrong = unknown.filter((word) => /^-./.test(word)).map((word) => word.split('=')[0]!);
+  const problems = [...new Set(wrong)].filter((word) => !flags.includes(word));
+  if (problems.length < 2) return;
+  throw new UsageError(problems.map((word) => `unknown option '${word}'${hintFor(word, flags)}`).join('\n'));
+}
+
+function refuseUnknownCommand(program: Command, name: string): void {
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (!names.includes(name)) throw new UsageError(`unknown command '${name}'${hintFor(name, names)}`);
+}
+
+function hintFor(word: string, known: readonly string[]): string {
+  const nearest = word.length > 2 ? nearestWord(word, known) : null;
+  return nearest === null ? '' : `; did you mean ${nearest}?`;
+}
+
+/** Each problem on a line of its own. */
+function prefixed(text: string): string {
+  return text.replace(/^(?=[^\n(])/gm, 'fsquake: ');
+}
+
 function explain(error: unknown): number {
   // Commander has written its message, or the help, already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.asExpected : EXIT.usage;
-  if (error instanceof UsageError) {
-    say(`fsquake: ${error.message}`);
-    return EXIT.usage;
+  if (error instanceof UsageError || error instanceof ImageFault) {
+    say(prefixed(error.message));
+    return error instanceof UsageError ? EXIT.usage : EXIT.violation;
   }
-  if (error instanceof ImageFault) {
-    say(`fsquake: ${error.message}`);
-    return EXIT.violation;
-  }
+  if (error instanceof Interrupted) return EXIT.interrupted;
   say('fsquake itself failed; please report this, with the command line:');
   say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.benchFault;

@@ -71,6 +71,7 @@ function wantedOf(paths: readonly string[], options: MkfsOptions): MakeImageOpti
   };
   const size = sizeOf('--size', options.size);
   const nodeSize = sizeOf('--node-size', options.nodeSize);
+  if (options.seed === '') problems.push('--seed takes a whole number or text, not ""');
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   const mixed = options.mixed === true;
   return {

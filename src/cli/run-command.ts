@@ -14,7 +14,7 @@ import { verdictDocument } from '../report/run-json.ts';
 import { PLAIN, type RunReport } from '../report/run-report.ts';
 import { showBad, showSummary } from '../report/summary-text.ts';
 import { showCount } from '../report/wording.ts';
-import { EXIT, readCount, UsageError } from './exit.ts';
+import { EXIT, Reading, readCount, UsageError } from './exit.ts';
 import { loadWorkloads } from './load-workloads.ts';
 import { ProgressLine, print, say, styleOf } from './terminal.ts';
 
@@ -64,16 +64,26 @@ export function runCommand(end: (code: number) => void): Command {
 }
 
 async function run(words: readonly string[], options: RunOptions): Promise<number> {
-  const overrides = overridesOf(options);
-  const loaded = loadWorkloads(words, options.filter ?? null);
+  const reading = new Reading();
+  const fixes = reading.attempt(
+    () => parseFixSelection(options.fixes ?? null, options.kernel ?? null),
+    isSelectionError,
+  );
+  const runs = reading.attempt(() => (options.runs === undefined ? null : readCount('--runs', options.runs)));
+  const threads = reading.attempt(() =>
+    options.threads === undefined ? availableParallelism() : readCount('--threads', options.threads),
+  );
+  const seed = reading.attempt(() => readSeed(options.seed));
+  const found = reading.attempt(() => loadWorkloads(words, options.filter ?? null));
+  reading.conclude();
+  const loaded = found!;
   if ('problems' in loaded) {
     if (options.json) await print(`${JSON.stringify(loaded.document, null, 2)}\n`);
     else say(loaded.show(styleOf(process.stderr, options)));
     return EXIT.usage;
   }
-  const threads = options.threads === undefined ? availableParallelism() : readCount('--threads', options.threads);
   const store = openStore(options.results);
-  const outcome = await explore(loaded.workloads, { overrides, threads }, options);
+  const outcome = await explore(loaded.workloads, { overrides: { fixes, seed, runs }, threads: threads! }, options);
   const results = outcome.results.map(({ result }) => result);
   const report: RunReport = {
     settings: outcome.results.map(({ result, ...times }) => ({ ...result, ...times })),
@@ -92,22 +102,13 @@ async function run(words: readonly string[], options: RunOptions): Promise<numbe
   return saved.report.exitCode;
 }
 
-function overridesOf(options: RunOptions): Overrides {
-  const problems: string[] = [];
-  const attempt = <T>(read: () => T): T | null => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof SelectionError || error instanceof UsageError)) throw error;
-      problems.push(error.message);
-      return null;
-    }
-  };
-  const fixes = attempt(() => parseFixSelection(options.fixes ?? null, options.kernel ?? null));
-  const runs = attempt(() => (options.runs === undefined ? null : readCount('--runs', options.runs)));
-  if (options.seed === '') problems.push('--seed takes a whole number or text, not ""');
-  if (problems.length > 0) throw new UsageError(problems.join('\n'));
-  return { fixes, seed: options.seed ?? null, runs };
+function isSelectionError(error: unknown): error is SelectionError {
+  return error instanceof SelectionError;
+}
+
+function readSeed(text: string | undefined): string | null {
+  if (text === '') throw new UsageError('--seed takes a whole number or text, not ""');
+  return text ?? null;
 }
 
 function openStore(folder: string): ResultsStore {

@@ -6,6 +6,7 @@
  * through delayed references, which the commit applies one tree after the other.
  */
 export const LOCK_CLASSES = [
+  { name: 'remount', title: 'one change of the options of the mount at a time (the part of the kernel s_umount)' },
   {
     name: 'volume-change',
     title: 'one change of the set of devices at a time: add, remove, resize, start of a replace',

@@ -8,8 +8,9 @@ import type { DiskImage } from './image.ts';
 export const TABLE_BLOCK_SIZE = 4096;
 /** Blocks per leaf: 256 KiB of disk, and a leaf is what the first write after a snapshot copies. */
 const LEAF_BLOCKS = 64;
-const LEAF_SPAN = TABLE_BLOCK_SIZE * LEAF_BLOCKS;
-const ZEROES = new Uint8Array(LEAF_SPAN);
+/** Of a disk beyond 1 TiB, leaves are larger instead. */
+const LEAVES_MAX = 2 ** 22;
+const ZEROES = new Uint8Array(TABLE_BLOCK_SIZE * LEAF_BLOCKS);
 
 /** One written block; shared by every table that has it, and so are its hashes. Its bytes never change. */
 class Block {
@@ -48,15 +49,16 @@ class Leaf {
     this.blocks = blocks;
   }
 
-  sum(leafIndex: number): void {
+  /** `first`: the number of its first block. */
+  sum(first: number): void {
     let low = 0;
     let high = 0;
-    for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+    for (let slot = 0; slot < this.blocks.length; slot++) {
       const block = this.blocks[slot];
       if (block === undefined) continue;
       if (!block.isHashed) block.hash();
       if (block.isZero) continue;
-      const index = leafIndex * LEAF_BLOCKS + slot;
+      const index = first + slot;
       low = (low + scramble(block.low ^ Math.imul(index + 1, 0x9e3779b1))) | 0;
       high = (high + scramble(block.high ^ Math.imul(index + 1, 0x85ebca77))) | 0;
     }
@@ -76,6 +78,7 @@ export class BlockTable implements DiskImage {
   private owner: object = {};
   private rootOwner: object;
   private root: (Leaf | undefined)[];
+  private readonly leafBlocks: number;
   private known: string | null = null;
   /** What lies below blocks that were never written here; null: zeroes. */
   private readonly base: DiskImage | null;
@@ -86,8 +89,9 @@ export class BlockTable implements DiskImage {
     this.size = size;
     this.base = base;
     this.rootOwner = shared === undefined ? this.owner : NOBODY;
-    this.root =
-      (shared as (Leaf | undefined)[]) ?? new Array<Leaf | undefined>(Math.ceil(size / LEAF_SPAN)).fill(undefined);
+    this.leafBlocks = leafBlocksOf(size);
+    const leaves = Math.ceil(size / (this.leafBlocks * TABLE_BLOCK_SIZE));
+    this.root = (shared as (Leaf | undefined)[]) ?? new Array<Leaf | undefined>(leaves).fill(undefined);
   }
 
   /** Copies any image: what `written()` yields. */
@@ -166,12 +170,21 @@ export class BlockTable implements DiskImage {
       const inBlock = position % TABLE_BLOCK_SIZE;
       const index = (position - inBlock) / TABLE_BLOCK_SIZE;
       const part = Math.min(TABLE_BLOCK_SIZE - inBlock, end - position);
+      if (inBlock === 0 && this.isBlankLeaf(index)) {
+        position += this.leafBlocks * TABLE_BLOCK_SIZE;
+        continue;
+      }
       if (part === TABLE_BLOCK_SIZE) {
         if (this.base !== null) this.put(index, new Block(ZERO_BLOCK));
         else if (this.blockAt(index) !== undefined) this.put(index, undefined);
       } else this.write(position, ZEROES.subarray(0, part));
       position += part;
     }
+  }
+
+  /** A leaf begins with this block, and nothing in it was ever written. */
+  private isBlankLeaf(index: number): boolean {
+    return this.base === null && index % this.leafBlocks === 0 && this.root[index / this.leafBlocks] === undefined;
   }
 
   *written(): Iterable<{ readonly offset: PhysicalAddress; readonly bytes: Uint8Array }> {
@@ -202,9 +215,9 @@ export class BlockTable implements DiskImage {
     for (let leafIndex = 0; leafIndex < this.root.length; leafIndex++) {
       const leaf = this.root[leafIndex];
       if (leaf === undefined) continue;
-      for (let slot = 0; slot < LEAF_BLOCKS; slot++) {
+      for (let slot = 0; slot < this.leafBlocks; slot++) {
         const block = leaf.blocks[slot];
-        if (block !== undefined) yield [leafIndex * LEAF_BLOCKS + slot, block];
+        if (block !== undefined) yield [leafIndex * this.leafBlocks + slot, block];
       }
     }
   }
@@ -223,7 +236,7 @@ export class BlockTable implements DiskImage {
     for (let leafIndex = 0; leafIndex < this.root.length; leafIndex++) {
       const leaf = this.root[leafIndex];
       if (leaf === undefined) continue;
-      if (!leaf.sumIsKnown) leaf.sum(leafIndex);
+      if (!leaf.sumIsKnown) leaf.sum(leafIndex * this.leafBlocks);
       low = (low + leaf.low) | 0;
       high = (high + leaf.high) | 0;
     }
@@ -232,8 +245,8 @@ export class BlockTable implements DiskImage {
   }
 
   private blockAt(index: number): Block | undefined {
-    const slot = index % LEAF_BLOCKS;
-    const own = this.root[(index - slot) / LEAF_BLOCKS]?.blocks[slot];
+    const slot = index % this.leafBlocks;
+    const own = this.root[(index - slot) / this.leafBlocks]?.blocks[slot];
     return own === undefined && this.base !== null ? this.blockBelow(this.base, index) : own;
   }
 
@@ -251,22 +264,22 @@ export class BlockTable implements DiskImage {
   private hasWritten(offset: number, length: number): boolean {
     for (let at = offset - (offset % TABLE_BLOCK_SIZE); at < offset + length; at += TABLE_BLOCK_SIZE) {
       const index = at / TABLE_BLOCK_SIZE;
-      const slot = index % LEAF_BLOCKS;
-      if (this.root[(index - slot) / LEAF_BLOCKS]?.blocks[slot] !== undefined) return true;
+      const slot = index % this.leafBlocks;
+      if (this.root[(index - slot) / this.leafBlocks]?.blocks[slot] !== undefined) return true;
     }
     return false;
   }
 
   private put(index: number, block: Block | undefined): void {
-    const slot = index % LEAF_BLOCKS;
-    const leafIndex = (index - slot) / LEAF_BLOCKS;
+    const slot = index % this.leafBlocks;
+    const leafIndex = (index - slot) / this.leafBlocks;
     if (this.rootOwner !== this.owner) {
       this.root = this.root.slice();
       this.rootOwner = this.owner;
     }
     let leaf = this.root[leafIndex];
     if (leaf === undefined) {
-      leaf = new Leaf(this.owner, new Array<Block | undefined>(LEAF_BLOCKS).fill(undefined));
+      leaf = new Leaf(this.owner, new Array<Block | undefined>(this.leafBlocks).fill(undefined));
       this.root[leafIndex] = leaf;
     } else if (leaf.owner !== this.owner) {
       leaf = new Leaf(this.owner, leaf.blocks.slice());
@@ -308,6 +321,12 @@ export class BlockTable implements DiskImage {
     if (offset >= 0 && offset + length <= this.size) return;
     assert(false, 'a write lies inside the disk', { offset, length, size: this.size });
   }
+}
+
+function leafBlocksOf(size: ByteCount): number {
+  let blocks = LEAF_BLOCKS;
+  while (size > blocks * TABLE_BLOCK_SIZE * LEAVES_MAX) blocks *= 2;
+  return blocks;
 }
 
 /** Owns what two tables share, so that neither may change it. */

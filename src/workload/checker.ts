@@ -8,6 +8,9 @@ import type { SourceText } from './source-text.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** What is said to a merge key, which YAML 1.2 has not. */
+export const MERGE_HINT = 'repeat the keys, or alias a whole value';
+
 /** Problems of one file that are listed; a file with more is not a workload. */
 export const PROBLEMS_MAX = 200;
 
@@ -106,7 +109,7 @@ export class Checker {
     if (issue.code === 'unrecognized_keys') {
       const valid = issue.message.startsWith(KEYS_MARK) ? issue.message.slice(KEYS_MARK.length).split(' ') : [];
       for (const key of issue.keys) {
-        const hint = key === '<<' ? 'repeat the keys, or alias a whole value' : suggest(key, valid);
+        const hint = key === '<<' ? MERGE_HINT : suggest(key, valid);
         this.reportKey(node ?? root, key, 'unknown-key', `${name} has no key ${describeValue(key)}`, hint);
       }
       return issue.keys.map((key) => [...path, key]);

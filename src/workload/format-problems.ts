@@ -40,7 +40,9 @@ export function formatProblems(
     return lines.join('\n');
   });
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return `${blocks.join('\n\n')}\n\n${colors.bold(`${count} found; nothing was run`)}\n`;
+  // Behind a mistake in the YAML itself, what a word belongs to is a guess.
+  const rest = problems.some(({ code }) => code === 'syntax') ? '; the rest is checked once this can be read' : '';
+  return `${blocks.join('\n\n')}\n\n${colors.bold(`${count} found; nothing was run${rest}`)}\n`;
 }
 
 const CONTEXT_WIDTH_MAX = 110;

@@ -8,7 +8,7 @@ import { allOn, checkFixes } from './check-fixes.ts';
 import { checkSetupNames, checkTaskNames } from './check-namespace.ts';
 import { checkOperations, type OperationList } from './check-operations.ts';
 import { checkRules, type KnownNames } from './check-rules.ts';
-import { Checker, headOf } from './checker.ts';
+import { Checker, headOf, MERGE_HINT } from './checker.ts';
 import type { Located } from './located.ts';
 import { describeValue } from './located.ts';
 import type { FilesystemSettings, FixSetting, TaskScript, Workload } from './model.ts';
@@ -306,6 +306,7 @@ function checkTaskKeys(checker: Checker, node: Located, what: string): number {
 }
 
 function suggestTaskKey(name: string): string {
+  if (name === '<<') return MERGE_HINT;
   const hint = suggest(name, TASK_KEYS);
   return hint ?? 'a task is a list of operations, or "repeat" and "do"';
 }

@@ -8,6 +8,7 @@ import {
   type ParsedNode,
   parseDocument,
   type Range,
+  visit,
 } from 'yaml';
 import type { Located, LocatedEntry } from './located.ts';
 import type { Problem, ProblemCode } from './problem.ts';
@@ -180,7 +181,12 @@ class Reader {
   private reportDocument(document: Document.Parsed): boolean {
     for (const error of document.errors) {
       const isMany = error.code === 'MULTIPLE_DOCS';
-      const [start, end] = error.pos;
+      const [start, end] = this.placeOf(error.pos);
+      const quote = error.code === 'MISSING_CHAR' ? openQuote(document, start) : null;
+      if (quote !== null) {
+        this.report('syntax', 'this quote is never closed', quote, quote + 1, 'close it where the text ends');
+        continue;
+      }
       const message = isMany ? 'a workload file holds one document, here a second begins' : sentence(error.message);
       this.report(isMany ? 'document' : 'syntax', message, start, end, isMany ? 'put it into a file of its own' : null);
     }
@@ -205,6 +211,12 @@ class Reader {
         'remove the %YAML line',
       );
     return document.errors.length === 0 && version === '1.2';
+  }
+
+  /** At what is wrongly indented, not at the indentation. */
+  private placeOf([start, end]: readonly [number, number]): readonly [number, number] {
+    const blanks = /^ +(?=[^ \n])/.exec(this.source.text.slice(start, start + NESTING_MAX * 16));
+    return blanks === null ? [start, end] : [start + blanks[0].length, Math.max(end, start + blanks[0].length + 1)];
   }
 
   private visit(node: ParsedNode | null, path: readonly string[], fallback = 0): Located {
@@ -343,6 +355,18 @@ class Reader {
   private report(code: ProblemCode, message: string, start: number, end: number, hint: string | null = null): void {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(this.source.problem(code, message, start, end, hint));
   }
+}
+
+/** Where a quoted text begins that goes on to `end`, the place where its other quote was missed. */
+function openQuote(document: Document.Parsed, end: number): number | null {
+  let start: number | null = null;
+  visit(document, {
+    Scalar(_key, node) {
+      const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+      if (isQuoted && node.range && node.range[0] < end && node.range[1] >= end) start = node.range[0];
+    },
+  });
+  return start;
 }
 
 /** Kernel versions and names of fixes stay text. */

@@ -85,6 +85,7 @@ export class ImageEditor {
   rootOf(tree: number): EditedBlock {
     if (tree === TREE.ROOT) return this.block(readU64(this.sup.view, SUPER.root), null);
     if (tree === TREE.CHUNK) return this.block(readU64(this.sup.view, SUPER.chunkRoot), null);
+    if (tree === TREE.TREE_LOG) return this.block(readU64(this.sup.view, SUPER.logRoot), null);
     const root = this.item(TREE.ROOT, tree, TYPE.ROOT_ITEM);
     return this.block(readU64(root.block.view, root.at + 176), null);
   }
@@ -100,6 +101,10 @@ export class ImageEditor {
   }
 
   leaves(tree: number): EditedBlock[] {
+    return this.#leavesUnder(this.rootOf(tree));
+  }
+
+  #leavesUnder(root: EditedBlock): EditedBlock[] {
     const found: EditedBlock[] = [];
     const descend = (block: EditedBlock): void => {
       if (block.bytes[100] === 0) {
@@ -111,15 +116,18 @@ export class ImageEditor {
         descend(this.block(readU64(block.view, 101 + slot * 33 + 17), { block, slot }));
       }
     };
-    descend(this.rootOf(tree));
+    descend(root);
     return found;
   }
 
   items(tree: number): EditedItem[] {
-    return this.leaves(tree).flatMap((block) => {
-      const count = block.view.getUint32(96, true);
-      return Array.from({ length: count }, (_, slot) => itemAt(block, slot));
-    });
+    return this.leaves(tree).flatMap(itemsOf);
+  }
+
+  /** The items of the log that an fsync has left of a subvolume. */
+  logItems(subvolume: number): EditedItem[] {
+    const root = this.item(TREE.TREE_LOG, TREE.TREE_LOG, TYPE.ROOT_ITEM, subvolume);
+    return this.#leavesUnder(this.block(readU64(root.block.view, root.at + 176), null)).flatMap(itemsOf);
   }
 
   /** The first item with this key; undefined parts match everything. */
@@ -196,6 +204,15 @@ export class ImageEditor {
     (this.chunks.devices.get(place.device) as BlockTable).write(place.offset, bytes);
   }
 
+  /** Other data, and the checksum that fits it. */
+  writeSector(logical: number, bytes: Uint8Array): void {
+    for (let copy = 0; copy < this.chunks.copiesAt(logical); copy++) this.writeLogical(logical, bytes, copy);
+    for (const { block, at, size, offset } of this.items(TREE.CSUM)) {
+      const index = (logical - offset) / PAGE;
+      if (index >= 0 && index < size / 4) block.view.setUint32(at + index * 4, crc32c(bytes), true);
+    }
+  }
+
   #writeSupers(): void {
     const moved = readU64(this.sup.view, SUPER.bytenr) !== SUPER_OFFSETS[0];
     for (const offset of SUPER_OFFSETS) {
@@ -206,6 +223,10 @@ export class ImageEditor {
       this.images[0]!.write(offset, copy);
     }
   }
+}
+
+function itemsOf(block: EditedBlock): EditedItem[] {
+  return Array.from({ length: block.view.getUint32(96, true) }, (_, slot) => itemAt(block, slot));
 }
 
 function itemAt(block: EditedBlock, slot: number): EditedItem {

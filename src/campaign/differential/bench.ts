@@ -122,7 +122,9 @@ export class DifferentialBench {
   }
 
   private get comparedAs(): ComparedAs {
-    return this.options.profile.isCompressed ? 'compressed btrfs' : this.options.type;
+    const { isCompressed, limitation } = this.options.profile;
+    if (limitation === 'whole-sectors') return 'btrfs by sectors';
+    return isCompressed ? 'compressed btrfs' : this.options.type;
   }
 
   private get engineOptions(): { fixes: FixSet } {

@@ -265,7 +265,9 @@ const HANDLERS: Handlers = {
     yield* syscalls.fdatasync(on.fs, on.target(file));
   },
   *dropPages(on, { file }) {
-    yield* on.call('stat', on.target(file));
+    const { kind } = yield* syscalls.stat(on.fs, on.target(file));
+    // POSIX_FADV_DONTNEED writes out first.
+    if (kind === 'file') yield* syscalls.fiemap(on.fs, on.target(file), { sync: true });
     yield* syscalls.dropCaches(on.fs);
   },
   *sync(on) {

@@ -1,8 +1,8 @@
-import type { Operation, OperationKind, Outcome } from './operation.ts';
+import type { Operation, Outcome } from './operation.ts';
 
 export type KernelFileSystem = 'btrfs' | 'ext4' | 'xfs';
 /** What may be expected to be equal. */
-export type ComparedAs = KernelFileSystem | 'compressed btrfs';
+export type ComparedAs = KernelFileSystem | 'compressed btrfs' | 'btrfs by sectors';
 
 /** A difference between the engine and Linux that is meant, or lies outside the file system. */
 export interface DocumentedException {
@@ -15,13 +15,8 @@ export interface DocumentedException {
   readonly fields?: readonly string[];
 }
 
-const ALL = ['btrfs', 'compressed btrfs', 'ext4', 'xfs'] as const;
+const ALL = ['btrfs', 'compressed btrfs', 'btrfs by sectors', 'ext4', 'xfs'] as const;
 const OTHERS = ['ext4', 'xfs'] as const;
-
-/** Linux opens the files that are named by their paths before it looks at a handle; the engine looks at handles first. */
-const BETWEEN_FILES: ReadonlySet<OperationKind> = new Set(['reflink', 'dedupe', 'copyRange']);
-
-const OF_OPENING = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EPERM', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENXIO']);
 
 export const EXCEPTIONS: readonly DocumentedException[] = [
   {
@@ -39,18 +34,6 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
     fields: ['cursor'],
   },
   {
-    name: 'order-of-refusals',
-    reason:
-      'a handle that is not open for it, and another file that is wrong as well: both sides refuse and change nothing, but Linux opens the files that are named by path before it looks at the handle',
-    fileSystems: ALL,
-    covers: ({ do: kind }, engine, linux) => {
-      if (!BETWEEN_FILES.has(kind) || !('error' in engine && 'error' in linux)) return false;
-      // A dedupe says EINVAL of a source that is not open to read.
-      const isOfHandle = engine.error === 'EBADF' || (kind === 'dedupe' && engine.error === 'EINVAL');
-      return isOfHandle && OF_OPENING.has(linux.error);
-    },
-  },
-  {
     name: 'ragged-punches',
     reason:
       'a punched range of several sectors that begins or ends within one is not drawn: Linux looks at its cached extent map only, and may leave a sector of zeroes in a hole that lies in two',
@@ -61,13 +44,6 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
     name: 'blocks-in-flight',
     reason:
       'the kernel writes data out when it likes, and counts blocks differently meanwhile: blocks are compared after a sync only',
-    fileSystems: ALL,
-    fields: [],
-  },
-  {
-    name: 'inline-after-truncate',
-    reason:
-      'a truncate to a size that fits inline is not drawn: Linux writes the last page out while the old size is on disk, so not inline; the engine later, and inline',
     fileSystems: ALL,
     fields: [],
   },
@@ -93,9 +69,9 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
     fields: [],
   },
   {
-    name: 'shared-neighbours',
+    name: 'trimmed-sectors',
     reason:
-      'an extent counts as shared as a whole, and how far it reaches depends on what was written out together: a flush of a part of a file writes out the dirty pages behind it on Linux, but not on the engine',
+      'a truncate down to the middle of a sector writes it anew with zeroes behind the end, so that it is no longer shared; Linux writes it when the file grows. The profile whole-sectors cuts no sectors, and compares the flag',
     fileSystems: ['btrfs', 'compressed btrfs'],
     fields: ['extents.SHARED'],
   },

@@ -232,8 +232,12 @@ export class Generator extends Draws {
         return { do: kind, file: file(), offset: this.offset(), length: this.length() + 1, seed: this.seed() };
       case 'fallocate':
         return { do: kind, file: file(), ...this.fallocateRange(this.fallocateMode()) };
-      case 'seek':
-        return { do: kind, file: file(), offset: this.offset(), what: this.one(2) ? 'data' : 'hole' };
+      case 'seek': {
+        const what = this.one(2) ? 'data' : 'hole';
+        // Whether there is data behind a negative offset depends on what the kernel has written out meanwhile.
+        const isBefore = what === 'hole' && this.one(10);
+        return { do: kind, file: file(), offset: isBefore ? -1 - this.offset() : this.offset(), what };
+      }
       case 'reflink':
       case 'dedupe':
       case 'copyRange': {
@@ -312,11 +316,10 @@ export class Generator extends Draws {
     ]);
   }
 
-  /** Not a size that would be stored inline: see the exception `inline-after-truncate`. */
   private newSize(): number {
+    if (this.limitation === 'whole-sectors') return this.aligned();
     if (this.one(25)) return this.farOffset();
-    const size = this.offset();
-    return this.one(6) ? 0 : size < 2049 ? size + 2049 : size;
+    return this.one(6) ? 0 : this.offset();
   }
 
   /** A punched range has whole sectors, or lies within one: see the exception `ragged-punches`. */

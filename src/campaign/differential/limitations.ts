@@ -1,7 +1,10 @@
 import type { FallocateMode, OperationKind } from './operation.ts';
 
-/** What is left out: all that only btrfs has; or preallocation beyond the end of a file (exception `lost-sizes`). */
-export type Limitation = 'portable' | 'no-space-beyond-the-end';
+/**
+ * What is left out: all that only btrfs has; preallocation beyond the end of a file (exception `lost-sizes`); or truncates
+ * to the middle of a sector (exception `trimmed-sectors`).
+ */
+export type Limitation = 'portable' | 'no-space-beyond-the-end' | 'whole-sectors';
 
 /** What takes the place of a mode that keeps the size. */
 export const GROWING: Partial<Record<FallocateMode, FallocateMode>> = {

@@ -68,6 +68,13 @@ export const PROFILES: readonly DifferentialProfile[] = [
   },
   {
     ...PLAIN,
+    name: 'whole-sectors',
+    title: 'no truncates to the middle of a sector; what is shared is compared',
+    limitation: 'whole-sectors',
+    fileSystems: BTRFS,
+  },
+  {
+    ...PLAIN,
     name: 'no-inline',
     title: 'max_inline=0',
     engineOptions: { maxInline: 0 } as Partial<MountOptions>,

@@ -17,8 +17,10 @@ import {
   write,
 } from '../../fs/syscalls.ts';
 import type { Task } from '../../task/task.ts';
-import { type HostFile, type HostSource, readHostPiece } from './host-files.ts';
+import { dataRangesOf, type HostFile, type HostSource, readHostPiece, xattrsOfHost } from './host-files.ts';
 import { joinPath } from './image-path.ts';
+import { setXattrsInImage } from './image-xattrs.ts';
+import type { NotCarried } from './not-carried.ts';
 
 /** A part of a copy that is done in one go; nothing is kept open from one to the next. */
 export interface CopyStep {
@@ -37,7 +39,11 @@ const SECTOR = 4096;
 const ZEROES = new Uint8Array(SECTOR);
 
 /** Steps for everything found, directories first; what is set on a directory comes after what is put into it. */
-export function* copySteps(sources: readonly HostSource[], places: readonly Uint8Array[]): Generator<CopyStep> {
+export function* copySteps(
+  sources: readonly HostSource[],
+  places: readonly Uint8Array[],
+  notCarried: NotCarried,
+): Generator<CopyStep> {
   const linked = new Map<string, Uint8Array>();
   for (const [index, { files }] of sources.entries()) {
     const folders: (readonly [HostFile, Uint8Array])[] = [];
@@ -46,13 +52,18 @@ export function* copySteps(sources: readonly HostSource[], places: readonly Uint
       if (file.stat.isDirectory()) {
         folders.push([file, path]);
         yield { path, isFile: true, run: (fs) => makeDirectory(fs, path) };
-      } else yield* fileSteps(file, path, linked);
+      } else yield* fileSteps(file, path, linked, notCarried);
     }
-    for (const [file, path] of folders.reverse()) yield attributeStep(file, path);
+    for (const [file, path] of folders.reverse()) yield attributeStep(file, path, notCarried);
   }
 }
 
-function* fileSteps(file: HostFile, path: Uint8Array, linked: Map<string, Uint8Array>): Generator<CopyStep> {
+function* fileSteps(
+  file: HostFile,
+  path: Uint8Array,
+  linked: Map<string, Uint8Array>,
+  notCarried: NotCarried,
+): Generator<CopyStep> {
   const { stat: host } = file;
   const key = `${host.dev}:${host.ino}`;
   const first = host.nlink > 1n ? linked.get(key) : undefined;
@@ -65,16 +76,20 @@ function* fileSteps(file: HostFile, path: Uint8Array, linked: Map<string, Uint8A
   if (host.isFile()) {
     const size = Number(host.size);
     const isSparse = host.blocks * 512n < host.size;
-    for (let offset = 0; offset < size; offset += PIECE) {
-      yield { path, isFile: false, run: (fs) => copyPiece(fs, file, path, { offset, isSparse }) };
+    for (const range of isSparse ? dataRangesOf(file.path, size) : [{ start: 0, end: size, isExact: true }]) {
+      for (let offset = range.start; offset < range.end; offset += PIECE) {
+        const length = Math.min(PIECE, range.end - offset);
+        const piece = { offset, length, skipsZeroes: !range.isExact };
+        yield { path, isFile: false, run: (fs) => copyPiece(fs, file, path, piece) };
+      }
     }
     if (isSparse) yield { path, isFile: false, run: (fs) => setSize(fs, path, size) };
   }
-  yield attributeStep(file, path);
+  yield attributeStep(file, path, notCarried);
 }
 
-function attributeStep(file: HostFile, path: Uint8Array): CopyStep {
-  return { path, isFile: false, setsTimes: true, run: (fs) => setAttributes(fs, file, path) };
+function attributeStep(file: HostFile, path: Uint8Array, notCarried: NotCarried): CopyStep {
+  return { path, isFile: false, setsTimes: true, run: (fs) => setAttributes(fs, file, path, notCarried) };
 }
 
 function* makeDirectory(fs: MountedFilesystem, path: Uint8Array): Task<number> {
@@ -114,11 +129,11 @@ function* copyPiece(
   fs: MountedFilesystem,
   { path: from }: HostFile,
   path: Uint8Array,
-  { offset, isSparse }: { readonly offset: number; readonly isSparse: boolean },
+  { offset, length, skipsZeroes }: { readonly offset: number; readonly length: number; readonly skipsZeroes: boolean },
 ): Task<number> {
-  const bytes = readHostPiece(from, offset, PIECE);
+  const bytes = readHostPiece(from, offset, length);
   let written = 0;
-  for (const { start, end } of isSparse ? dataRanges(bytes) : [{ start: 0, end: bytes.length }]) {
+  for (const { start, end } of skipsZeroes ? dataRanges(bytes) : [{ start: 0, end: bytes.length }]) {
     const part = bytes.subarray(start, end);
     const count = yield* write(fs, path, offset + start, part);
     if (count < part.length) throw new FsError('ENOSPC', `only ${offset + start + count} bytes have room`);
@@ -145,10 +160,16 @@ function* setSize(fs: MountedFilesystem, path: Uint8Array, size: number): Task<n
   return 0;
 }
 
-/** The owner first: a change of it takes the set-user-id bit away. */
-function* setAttributes(fs: MountedFilesystem, { stat: host, target }: HostFile, path: Uint8Array): Task<number> {
+/** The owner first: a change of it takes the set-user-id bit and capabilities away. */
+function* setAttributes(
+  fs: MountedFilesystem,
+  { path: from, stat: host, target }: HostFile,
+  path: Uint8Array,
+  notCarried: NotCarried,
+): Task<number> {
   const itself = { follow: false };
   yield* chown(fs, path, Number(host.uid), Number(host.gid), itself);
+  yield* setXattrsInImage(fs, path, xattrsOfHost(from), notCarried);
   if (target === null) yield* chmod(fs, path, Number(host.mode & 0o7777n), itself);
   yield* utimes(fs, path, { access: Number(host.atimeNs), modify: Number(host.mtimeNs) }, itself);
   return 0;

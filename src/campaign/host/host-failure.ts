@@ -6,13 +6,24 @@ export class HostFailure extends Error {
   }
 }
 
+const WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'not allowed',
+  EPERM: 'not allowed',
+  EFBIG: 'larger than a file can be there',
+  ENOENT: 'no such file or folder',
+  ENOSPC: 'no room',
+  EDQUOT: 'over quota',
+  EROFS: 'read-only file system',
+};
+
 /** Runs calls to the host; its refusals become `HostFailure`. */
 export function onHost<T>(what: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new HostFailure(`${what} (${error.code})`);
+    const words = WORDS[error.code ?? ''];
+    throw new HostFailure(`${what} (${words === undefined ? error.code : `${error.code}: ${words}`})`);
   }
 }
 

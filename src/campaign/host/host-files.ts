@@ -10,8 +10,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { showName } from '../../base/show-name.ts';
+import { argumentBytes } from './argument-bytes.ts';
 import { onHost } from './host-failure.ts';
 import { lastName } from './image-path.ts';
+import { LinuxCalls, type Xattr } from './linux-calls.ts';
 
 /** One file of the host that is to be copied, parents before what is in them. */
 export interface HostFile {
@@ -34,7 +36,7 @@ export interface HostSource {
 /** Finds all that is to be copied, and everything that stands in the way of it. Follows no symbolic link. */
 export function findHostFiles(texts: readonly string[], recursive: boolean, problems: string[]): HostSource[] {
   return texts.map((text) => {
-    const path = Buffer.from(text, 'utf8');
+    const path = argumentBytes(text);
     const files: HostFile[] = [];
     addTree({ path, below: [] }, recursive, files, problems);
     return { text, name: nameOf(path), files };
@@ -101,6 +103,41 @@ export function readHostPiece(path: Buffer, offset: number, length: number): Uin
       closeSync(descriptor);
     }
   });
+}
+
+/** Part of a file. */
+export interface DataRange {
+  readonly start: number;
+  readonly end: number;
+  /** Its file system says that there are holes around it; else holes are where zeroes are. */
+  readonly isExact: boolean;
+}
+
+/** Where a sparse file has data; the whole file where its file system cannot tell. Throws `HostFailure`. */
+export function* dataRangesOf(path: Buffer, size: number): Generator<DataRange> {
+  const linux = LinuxCalls.load();
+  if (typeof linux === 'string') {
+    yield { start: 0, end: size, isExact: false };
+    return;
+  }
+  const descriptor = onHost(`${showName(path)} cannot be read`, () => openSync(path, 'r'));
+  try {
+    for (let offset = 0; offset < size; ) {
+      const range = linux.nextData(descriptor, offset);
+      if (range === null) return;
+      const end = Math.min(range.end, size);
+      yield { start: range.start, end, isExact: range.start > 0 || end < size };
+      offset = range.end;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Extended attributes, none where they cannot be asked for. Throws `HostFailure`. */
+export function xattrsOfHost(path: Buffer): readonly Xattr[] {
+  const linux = LinuxCalls.load();
+  return typeof linux === 'string' ? [] : linux.xattrsOf(path);
 }
 
 /** How many bytes there were: fewer than asked for at the end. */

@@ -1,4 +1,6 @@
 import { parseShownName } from '../../base/parse-name.ts';
+import { showName } from '../../base/show-name.ts';
+import { argumentBytes } from './argument-bytes.ts';
 
 /** A place in an image, as `IMAGE:/path` on the command line. */
 export interface ImagePath {
@@ -22,9 +24,21 @@ export function splitImagePath(text: string): { readonly image: string; readonly
 export function parseImagePath(text: string): ImagePath | string | null {
   const parts = splitImagePath(text);
   if (parts === null) return null;
-  const path = parseShownName(parts.path);
+  const path = text.includes('\ufffd') ? pathOfBytes(argumentBytes(text)) : parseShownName(parts.path);
   if (path === null) return `${text}: a backslash begins \\xNN or another backslash`;
   return { image: parts.image, path, text };
+}
+
+/** Bytes that are no UTF-8 mean themselves; escapes are as in any other path. */
+function pathOfBytes(typed: Buffer): Uint8Array | null {
+  const path = typed.subarray(typed.indexOf(':/') + 1);
+  const backslash = 0x5c;
+  const shown = [...path].map((byte) => (byte === backslash ? '\\' : showByte(byte))).join('');
+  return parseShownName(shown);
+}
+
+function showByte(byte: number): string {
+  return byte < 0x80 ? String.fromCharCode(byte) : showName(Uint8Array.of(byte));
 }
 
 export function joinPath(folder: Uint8Array, name: Uint8Array): Uint8Array {

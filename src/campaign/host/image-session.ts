@@ -1,15 +1,25 @@
+import { nearestWord } from '../../base/nearest.ts';
+import { showName } from '../../base/show-name.ts';
 import { FsError } from '../../fs/errors.ts';
 import { type MountedFilesystem, mountFilesystem, unmountFilesystem } from '../../fs/filesystem.ts';
 import { allFixes } from '../../fs/fixes.ts';
+import { TREE_ID } from '../../fs/format/key.ts';
 import { SimulatedWorld } from '../../inject/simulated-world.ts';
 import type { BlockTable } from '../../record/block-table.ts';
 import type { Task } from '../../task/task.ts';
+import { findSubvolumes } from './subvolumes.ts';
 
 /** How an image is mounted for one piece of work. */
 export interface SessionOptions {
+  /** Of the image, for messages. */
+  readonly name: string;
   readonly readOnly: boolean;
   /** Although devices are missing. */
   readonly degraded: boolean;
+  /** Where paths start: an id, or a path from the top-level subvolume; by default where the image's default is. */
+  readonly subvolume?: number | Uint8Array;
+  /** Takes what its user should know about this mount. */
+  readonly onNote?: (note: string) => void;
 }
 
 /** The file system on an image cannot be used; the message says why. */
@@ -28,6 +38,8 @@ export class ImageUnusable extends Error {
 export function isFaultOfImage({ code }: FsError): boolean {
   return ['EIO', 'EUCLEAN', 'ENOSPC', 'EROFS'].includes(code);
 }
+
+const SUBVOLUMES_SHOWN_MAX = 20;
 
 /** Nobody disturbs this world, and its clock is that of the host, stopped at the start. */
 class HostWorld extends SimulatedWorld {
@@ -68,17 +80,63 @@ class Session {
 
   *main(): Task<void> {
     const fs = yield* this.mount();
+    yield* this.tellNotes(fs);
     yield* this.work(fs);
     yield* unmountFilesystem(fs);
     this.isDone = true;
   }
 
   private *mount(): Task<MountedFilesystem> {
+    const { readOnly, degraded, subvolume } = this.options;
+    const wanted = subvolume === undefined ? {} : { subvolume };
     try {
-      return yield* mountFilesystem(this.world, { fixes: allFixes(), ...this.options });
+      return yield* mountFilesystem(this.world, { fixes: allFixes(), readOnly, degraded, ...wanted });
     } catch (error) {
       if (!(error instanceof FsError)) throw error;
-      throw new ImageUnusable(error.where, isFaultOfImage(error));
+      if (subvolume !== undefined && ['ENOENT', 'EINVAL', 'ENOTDIR'].includes(error.code)) {
+        yield* this.explainSubvolume(subvolume);
+      }
+      throw new ImageUnusable(`${this.options.name}: ${error.where}`, isFaultOfImage(error));
     }
+  }
+
+  /** Throws `ImageUnusable` with those that there are, unless the mount failed for another reason. */
+  private *explainSubvolume(wanted: number | Uint8Array): Task<void> {
+    const { degraded } = this.options;
+    const options = { fixes: allFixes(), readOnly: true, degraded, subvolume: TREE_ID.FS_TREE };
+    let there: readonly { readonly id: number; readonly path: string | null }[];
+    try {
+      there = yield* findSubvolumes(yield* mountFilesystem(this.world, options));
+    } catch (error) {
+      if (error instanceof FsError) return;
+      throw error;
+    }
+    const asked = typeof wanted === 'number' ? String(wanted) : `/${showName(wanted).replace(/^\/+|\/+$/g, '')}`;
+    const paths = there.flatMap(({ path }) => (path === null ? [] : [path]));
+    const nearest = typeof wanted === 'number' ? null : nearestWord(asked, paths);
+    const shown = there.slice(0, SUBVOLUMES_SHOWN_MAX).map(({ id, path }) => `${id} ${path ?? '(damaged)'}`);
+    const more = there.length > shown.length ? ` … (${there.length} in all)` : '';
+    const hint = nearest === null ? '' : `did you mean ${nearest}? `;
+    throw new ImageUnusable(
+      `${this.options.name}: there is no subvolume ${asked}; ${hint}there are: ${shown.join(', ')}${more}`,
+      false,
+    );
+  }
+
+  private *tellNotes(fs: MountedFilesystem): Task<void> {
+    const { name, onNote, subvolume } = this.options;
+    if (onNote === undefined) return;
+    for (const note of fs.info.notes) onNote(`${name}: ${note}`);
+    const { id } = fs.files.tree;
+    if (subvolume !== undefined || id === TREE_ID.FS_TREE) return;
+    let path: string | null = null;
+    try {
+      path = (yield* findSubvolumes(fs)).find((other) => other.id === id)?.path ?? null;
+    } catch (error) {
+      // Of a note, not worth more.
+      if (!(error instanceof FsError)) throw error;
+    }
+    const where = path === null ? `subvolume ${id}` : `subvolume ${id}, ${path}`;
+    onNote(`${name}: paths start at its default ${where}; with --subvolume / at the top-level one`);
   }
 }

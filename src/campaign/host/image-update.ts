@@ -17,10 +17,12 @@ import {
 import { dirname, join } from 'node:path';
 import { BlockTable } from '../../record/block-table.ts';
 import { onHost } from './host-failure.ts';
-import { readFully, writeFully } from './host-files.ts';
+import { dataRangesOf, readFully, writeFully } from './host-files.ts';
 import { NoImage, openImageFile } from './image-file.ts';
 
 const PIECE = 2 ** 20;
+/** After so many bytes a signal can come through. */
+const BREATH = 64 * PIECE;
 /** What is left out as a whole when it is zero. */
 const HOLE_UNIT = 65536;
 const ZEROES = new Uint8Array(HOLE_UNIT);
@@ -55,21 +57,22 @@ export class ImageUpdate {
     }
   }
 
-  /** Starts from what the images hold now. */
-  startFromImages(): void {
+  /** Starts from what the images hold now. Throws what `breathe` throws to stop it. */
+  async startFromImages(breathe: () => Promise<void>): Promise<void> {
     for (const file of this.files) {
-      onHost(`${file.path} cannot be copied, to be changed`, () => {
-        if (sharesContent(file.path, file.temporary)) file.isMade = true;
-        else {
-          const descriptor = this.make(file);
-          try {
-            copyContent(file.path, descriptor);
-          } finally {
-            closeSync(descriptor);
-          }
+      const what = `${file.path} cannot be copied, to be changed`;
+      if (onHost(what, () => sharesContent(file.path, file.temporary))) file.isMade = true;
+      else {
+        const target = onHost(what, () => this.make(file));
+        const pieces = contentOf(file.path, target);
+        try {
+          while (onHost(what, () => pieces.next()).done !== true) await breathe();
+        } finally {
+          pieces.return(undefined);
+          closeSync(target);
         }
-        copyOwnership(file.path, file.temporary);
-      });
+      }
+      onHost(what, () => copyOwnership(file.path, file.temporary));
     }
   }
 
@@ -143,22 +146,34 @@ function sharesContent(from: string, to: string): boolean {
   }
 }
 
-/** Leaves zeroes out. */
-function copyContent(from: string, target: number): void {
+/** Copies without holes and zeroes, piece by piece. */
+function* contentOf(from: string, target: number): Generator<void> {
   const source = openSync(from, 'r');
   try {
-    ftruncateSync(target, fstatSync(source).size);
+    const { size } = fstatSync(source);
+    ftruncateSync(target, size);
     const piece = new Uint8Array(PIECE);
-    for (let offset = 0; ; offset += PIECE) {
-      const count = readFully(source, piece, offset);
-      for (let at = 0; at < count; at += HOLE_UNIT) {
-        const part = piece.subarray(at, Math.min(at + HOLE_UNIT, count));
-        if (Buffer.compare(part, ZEROES.subarray(0, part.length)) !== 0) writeFully(target, part, offset + at);
+    let copied = 0;
+    for (const { start, end } of dataRangesOf(Buffer.from(from), size)) {
+      for (let offset = start; offset < end; offset += PIECE) {
+        const count = readFully(source, piece.subarray(0, Math.min(PIECE, end - offset)), offset);
+        writeData(target, piece.subarray(0, count), offset);
+        copied += count;
+        if (copied < BREATH) continue;
+        copied = 0;
+        yield;
       }
-      if (count < PIECE) return;
     }
   } finally {
     closeSync(source);
+  }
+}
+
+/** Zeroes are there already. */
+function writeData(target: number, bytes: Uint8Array, offset: number): void {
+  for (let at = 0; at < bytes.length; at += HOLE_UNIT) {
+    const part = bytes.subarray(at, at + HOLE_UNIT);
+    if (Buffer.compare(part, ZEROES.subarray(0, part.length)) !== 0) writeFully(target, part, offset + at);
   }
 }
 

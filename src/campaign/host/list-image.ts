@@ -1,6 +1,7 @@
 import { showName } from '../../base/show-name.ts';
 import { FsError } from '../../fs/errors.ts';
 import type { MountedFilesystem } from '../../fs/filesystem.ts';
+import { OBJECT_ID } from '../../fs/format/key.ts';
 import { type FileStatus, readdir, readlink, stat } from '../../fs/syscalls.ts';
 import type { Task } from '../../task/task.ts';
 import { joinPath } from './image-path.ts';
@@ -37,10 +38,10 @@ export function* listImage(fs: MountedFilesystem, path: Uint8Array, recursive: b
     listings.push(listing);
     if (!recursive) break;
     // Damage may make a directory its own ancestor.
-    for (const folder of folders.reverse()) {
-      if (entered.has(folder.key)) continue;
-      entered.add(folder.key);
-      pending.push(folder.path);
+    for (const { path: folder, key } of folders.reverse()) {
+      if (key !== null && entered.has(key)) continue;
+      if (key !== null) entered.add(key);
+      pending.push(folder);
     }
   }
   return listings;
@@ -48,7 +49,15 @@ export function* listImage(fs: MountedFilesystem, path: Uint8Array, recursive: b
 
 interface Folder {
   readonly path: Uint8Array;
-  readonly key: string;
+  readonly key: string | null;
+}
+
+/**
+ * What tells a directory from all others of an image. Null for what stands in a snapshot where the origin has a
+ * subvolume: all of these have one number, and nothing is below them.
+ */
+export function directoryKey({ subvolume, inode }: FileStatus): string | null {
+  return inode === OBJECT_ID.EMPTY_SUBVOL_DIR ? null : `${subvolume}/${inode}`;
 }
 
 function* listDirectory(
@@ -64,7 +73,7 @@ function* listDirectory(
     try {
       const file = yield* statusAt(fs, full, name);
       files.push(file);
-      if (file.kind === 'directory') folders.push({ path: full, key: `${file.subvolume}/${file.inode}` });
+      if (file.kind === 'directory') folders.push({ path: full, key: directoryKey(file) });
     } catch (error) {
       if (!(error instanceof FsError)) throw error;
       problems.push(`${showName(full)}: ${error.message}`);

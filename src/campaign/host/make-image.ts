@@ -1,7 +1,9 @@
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { hasSuperblockMagic, SUPERBLOCK_OFFSETS, SUPERBLOCK_SIZE } from '../../fs/format/superblock.ts';
 import { type DiskWrite, MakeFilesystemError, type MakeFilesystemOptions, makeFilesystem } from '../../fs/mkfs.ts';
 import { dumpSuperblocks } from '../../oracle/dump/dump-superblock.ts';
+import { onHost } from './host-failure.ts';
 import { NoImage, openImageFile } from './image-file.ts';
 import { ImageUpdate } from './image-update.ts';
 
@@ -38,8 +40,12 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
  */
 export function makeImages(paths: readonly string[], { size, force, ...options }: MakeImageOptions): MadeImages {
   const problems: string[] = [];
-  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
-  if (twice !== undefined) problems.push(`${twice} is named twice`);
+  const files = paths.map(fileOf);
+  for (const [index, path] of paths.entries()) {
+    const first = files.indexOf(files[index]!);
+    if (first < index)
+      problems.push(path === paths[first] ? `${path} is named twice` : `${path} is ${paths[first]} again`);
+  }
   const sizes = paths.map((path) => sizeFor(path, size, force, problems));
   const writes = plan(paths, { devices: sizes.filter((known) => known !== null), ...options }, problems);
   if (problems.length > 0) throw new NoImage([...new Set(problems)].join('\n'));
@@ -68,9 +74,33 @@ function describe(update: ImageUpdate, paths: readonly string[], sizes: readonly
   };
 }
 
+/** What a path leads to, whether it is there or not. */
+function fileOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Not there, or not to be seen.
+  }
+  try {
+    return join(realpathSync(dirname(resolve(path))), basename(path));
+  } catch {
+    return resolve(path);
+  }
+}
+
 /** Null after a problem. */
 function sizeFor(path: string, size: number | null, force: boolean, problems: string[]): number | null {
-  const status = statSync(path, { throwIfNoEntry: false });
+  if (path === '') {
+    problems.push('"" is the name of no file');
+    return null;
+  }
+  const lookAt = (place: string) =>
+    onHost(`${place} cannot be looked at`, () => statSync(place, { throwIfNoEntry: false }));
+  if (lookAt(dirname(path))?.isDirectory() !== true) {
+    problems.push(`${path}: there is no folder ${dirname(path)}`);
+    return null;
+  }
+  const status = lookAt(path);
   if (status === undefined) {
     if (size === null) problems.push(`there is no file ${path}: give --size to make it`);
     return size;
@@ -105,7 +135,8 @@ function plan(paths: readonly string[], options: MakeFilesystemOptions, problems
     const isPartial = options.devices.length < paths.length;
     for (const { place, reason, nearest } of error.problems) {
       if (isPartial && (place.startsWith('devices') || OPTION_NAMES[place] === undefined)) continue;
-      problems.push(`${nameOf(place, paths)}: ${reason}${nearest === null ? '' : `; nearest: ${nearest}`}`);
+      const instead = nearest === null ? null : nearestOnCommandLine(place, nearest);
+      problems.push(`${nameOf(place, paths)}: ${reason}${instead === null ? '' : `; nearest: ${instead}`}`);
     }
     return [];
   }
@@ -114,5 +145,12 @@ function plan(paths: readonly string[], options: MakeFilesystemOptions, problems
 function nameOf(place: string, paths: readonly string[]): string {
   const device = /^devices\[(\d+)\]$/.exec(place);
   if (device !== null) return paths[Number(device[1])]!;
+  const group = /^(system|metadata|data)Bytes$/.exec(place);
+  if (group !== null) return `${paths.length === 1 ? paths[0] : '--size'}: too small for a ${group[1]} block group`;
   return OPTION_NAMES[place] ?? place;
+}
+
+function nearestOnCommandLine(place: string, nearest: string): string {
+  if (place === 'blockGroupTree') return 'leave out --no-free-space-tree';
+  return nearest.replace(/^devices(\[0\])? of /, '');
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { FsError } from '../../fs/errors.ts';
 import type { MountedFilesystem } from '../../fs/filesystem.ts';
-import { dropCaches, read, stat } from '../../fs/syscalls.ts';
+import { read, seek, stat } from '../../fs/syscalls.ts';
 import { BlockTable } from '../../record/block-table.ts';
 import type { Task } from '../../task/task.ts';
 import { openImageFiles } from './image-file.ts';
 import type { ImagePath } from './image-path.ts';
-import { ImageUnusable, isFaultOfImage, workOnDisks } from './image-session.ts';
+import { ImageUnusable, isFaultOfImage, type SessionOptions, workOnDisks } from './image-session.ts';
 import { type Listing, listImage } from './list-image.ts';
 
 /** Which files of the host hold the file system, and how it is mounted. */
@@ -15,18 +15,34 @@ export interface ImageSource {
   readonly images: readonly string[];
   /** Although devices are missing. */
   readonly degraded: boolean;
+  /** Where paths start: an id, or a path from the top-level subvolume; by default where the image's default is. */
+  readonly subvolume?: number | Uint8Array;
+  /** Takes what its user should know about the image. */
+  readonly onNote?: (note: string) => void;
+}
+
+/** How the sessions that one command needs mount its image. */
+export function sessionOf(
+  { images, degraded, subvolume, onNote }: ImageSource,
+  { readOnly }: { readonly readOnly: boolean },
+): SessionOptions {
+  return {
+    name: images.join(' '),
+    readOnly,
+    degraded,
+    ...(subvolume === undefined ? {} : { subvolume }),
+    ...(onNote === undefined ? {} : { onNote }),
+  };
 }
 
 const PIECE = 2 ** 20;
 /** What is read between a mount and an unmount. */
 const PART = 16 * PIECE;
-/** After this many bytes what is cached of them is forgotten. */
-const CACHED_BYTES_MAX = 64 * PIECE;
 
 /** Mounts image files for reading only: they are never changed. Throws `NoImage`, `ImageUnusable`. */
-export function workOnImages({ images, degraded }: ImageSource, work: (fs: MountedFilesystem) => Task<void>): void {
-  const disks = openImageFiles(images).map((image) => BlockTable.over(image));
-  workOnDisks(disks, { readOnly: true, degraded }, work);
+export function workOnImages(source: ImageSource, work: (fs: MountedFilesystem) => Task<void>): void {
+  const disks = openImageFiles(source.images).map((image) => BlockTable.over(image));
+  workOnDisks(disks, sessionOf(source, { readOnly: true }), work);
 }
 
 /** What `fsquake ls` prints. Throws `ImageUnusable` where the path leads nowhere. */
@@ -42,13 +58,35 @@ export function listFiles(source: ImageSource, place: ImagePath, recursive: bool
   return listings;
 }
 
+/** Throws `ImageUnusable` for one that is not there, or is no file. */
+export function checkFile(source: ImageSource, place: ImagePath): void {
+  workOnImages(source, function* look(fs) {
+    try {
+      const { kind } = yield* stat(fs, place.path);
+      if (kind === 'file') return;
+      throw new ImageUnusable(`${place.text} is no file, but a ${KIND_WORDS[kind]}`, false);
+    } catch (error) {
+      throw unreadable(place, error);
+    }
+  });
+}
+
+const KIND_WORDS = {
+  directory: 'directory',
+  symlink: 'symbolic link',
+  fifo: 'fifo',
+  socket: 'socket',
+  character: 'character device',
+  block: 'block device',
+} as const;
+
 /**
  * The bytes of a file in parts, so that whoever takes them need not hold all at once; symbolic links are followed.
  * Throws `ImageUnusable`.
  */
 export function* readFile(source: ImageSource, place: ImagePath): Generator<Uint8Array> {
   const disks = openImageFiles(source.images).map((image) => BlockTable.over(image));
-  const options = { readOnly: true, degraded: source.degraded };
+  const options = sessionOf(source, { readOnly: true });
   let size = 0;
   for (let offset = 0; offset === 0 || offset < size; offset += PART) {
     let part: Uint8Array = new Uint8Array(0);
@@ -78,17 +116,21 @@ export function readWholeFile(source: ImageSource, place: ImagePath): WholeFile 
   return { path: place.text, size: bytes.length, sha256, base64: bytes.toString('base64') };
 }
 
-/** Reads a file from its start to its end; a piece is not to be kept. Throws FsError. */
-export function* readPieces(
+/**
+ * The next run of data of a file from `offset` on; null where nothing but a hole follows. Preallocated space counts as
+ * a hole. Throws FsError.
+ */
+export function* nextDataRange(
   fs: MountedFilesystem,
   path: Uint8Array,
-  take: (bytes: Uint8Array, offset: number) => Task<void>,
-): Task<void> {
-  const { size } = yield* stat(fs, path);
-  for (let offset = 0; offset === 0 || offset < size; offset += PIECE) {
-    const bytes = yield* read(fs, path, offset, PIECE);
-    yield* take(bytes, offset);
-    if ((offset + PIECE) % CACHED_BYTES_MAX === 0) yield* dropCaches(fs);
+  offset: number,
+): Task<{ readonly start: number; readonly end: number } | null> {
+  try {
+    const start = yield* seek(fs, path, offset, 'data');
+    return { start, end: yield* seek(fs, path, start, 'hole') };
+  } catch (error) {
+    if (error instanceof FsError && error.code === 'ENXIO') return null;
+    throw error;
   }
 }
 

@@ -8,7 +8,7 @@ import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { lockInodes, releaseAll } from './namespace.ts';
 import { shareRange } from './reflink.ts';
-import { bytesToRemap, checkRemapKinds, type Remap, withoutPartOfBlock } from './remap-range.ts';
+import { bytesToRemap, checkRemapKinds, type Remap, withoutPartOfBlock, writeOutToRemap } from './remap-range.ts';
 
 /** btrfs dedupes so much in one go. */
 const PIECE_BYTES = 16 * MIB;
@@ -40,6 +40,7 @@ export function* dedupeFile(
     // What is compared must not change before it is shared: no direct write may be under way, and none begins now.
     yield* source.directIo.waitZero();
     yield* target.directIo.waitZero();
+    yield* writeOutToRemap(files, remap);
     const compared = bytesToRemap(remap);
     if (!(yield* isSame(files, remap, compared))) return 'differs';
     yield* shareInPieces(files, remap, withoutPartOfBlock(remap, compared));

@@ -38,8 +38,8 @@ export class InodeCache {
    * just before that went.
    */
   find(tree: Tree, number: InodeNumber): Inode | null {
-    this.world.touch(resource('inode', inodeId(tree, number)), 'update');
     const inode = this.inodesOf(tree).get(number);
+    this.world.touch(inode?.id ?? resource('inode', inodeId(tree, number)), 'update');
     if (inode === undefined) return null;
     if (inode.isDoomed) throw new FsError('ENOENT', `inode ${number} is being deleted`);
     inode.references++;

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { viewOf } from '../../base/bytes.ts';
 import type { FileOffset, InodeNumber } from '../../base/units.ts';
-import type { Task } from '../../task/task.ts';
+import { Completed, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import { encodeName, nameHash } from '../format/directory.ts';
 import { INCOMPAT } from '../format/feature-flags.ts';
@@ -17,9 +17,12 @@ import { Inode } from './inode.ts';
 const CAPABILITY_HASH = nameHash(encodeName('security.capability'));
 
 /** The inode, read if it is not in memory, and held for the caller. Throws ENOENT when there is none, EIO. */
-export function* getInode(files: Files, tree: Tree, number: InodeNumber): Task<Inode> {
+export function getInode(files: Files, tree: Tree, number: InodeNumber): Task<Inode> {
   const cached = files.inodes.find(tree, number);
-  if (cached !== null) return cached;
+  return cached === null ? getFromTree(files, tree, number) : new Completed(cached);
+}
+
+function* getFromTree(files: Files, tree: Tree, number: InodeNumber): Task<Inode> {
   const { item, hasCapability } = yield* readInode(files, tree, number);
   // Another task may have read it meanwhile.
   const already = files.inodes.find(tree, number);

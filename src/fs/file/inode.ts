@@ -61,6 +61,8 @@ export class Inode {
   isOrphan = false;
   /** It was made without a name and may get one. */
   isLinkable = false;
+  /** It was cut to nothing since it was last closed: the next close writes it out. */
+  isWrittenOutOnClose = false;
   /** It may have the attribute `security.capability`, which goes when the file is written to. */
   hasCapability = false;
   /** What a directory passes on to what is made in it, from its attributes; null while that is not known. */

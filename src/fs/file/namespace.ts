@@ -1,3 +1,4 @@
+import type { InodeNumber, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import type { Held } from '../../task/world.ts';
 import { FsError } from '../errors.ts';
@@ -75,15 +76,21 @@ export function* lookUp(files: Files, directory: Inode, name: Uint8Array): Task<
  * What an entry of the directory leads to, held for the caller; a subvolume is entered at its root directory. A snapshot
  * has the names of subvolumes too, but not the subvolumes: each is an empty directory there.
  */
-export function* getTarget(files: Files, directory: Inode, target: NameTarget): Task<Inode> {
-  if (target.subvolume === null) return yield* getInode(files, directory.tree, target.inode);
-  const key = { objectid: directory.tree.id, type: KEY_TYPE.ROOT_REF, offset: target.subvolume };
+export function getTarget(files: Files, directory: Inode, target: NameTarget): Task<Inode> {
+  const { subvolume, inode } = target;
+  return subvolume === null
+    ? getInode(files, directory.tree, inode)
+    : enterSubvolume(files, directory, subvolume, inode);
+}
+
+function* enterSubvolume(files: Files, directory: Inode, subvolume: TreeId, root: InodeNumber): Task<Inode> {
+  const key = { objectid: directory.tree.id, type: KEY_TYPE.ROOT_REF, offset: subvolume };
   const reference = yield* findItem(files.fs, files.fs.trees.root, key);
   const isHere = reference !== null && decodeRootRef(reference).dirid === directory.number;
-  const tree = isHere ? yield* openSubvolumeTree(files.fs, target.subvolume) : null;
+  const tree = isHere ? yield* openSubvolumeTree(files.fs, subvolume) : null;
   if (tree === null) return makeStub(files, directory);
   if (files.entersFirst(tree)) yield* cleanUpOrphans(files, tree);
-  return yield* getInode(files, tree, target.inode);
+  return yield* getInode(files, tree, root);
 }
 
 /** Exclusive locks of several inodes, taken by ascending number so that nobody can wait in a circle. */

@@ -15,6 +15,8 @@ export interface Page {
   isUnderWriteback: boolean;
   /** Dirty, and data space is promised for it; what will be written in place may have none. */
   hasPromise: boolean;
+  /** Dirty for nothing but zeroes behind the file's new end. */
+  isTrimmed: boolean;
 }
 
 /** A run of pages, half-open, in page numbers. */
@@ -77,7 +79,7 @@ export class PageCache {
 
   add(index: number, bytes: Uint8Array): Page {
     this.world.touch(this.id, 'write');
-    const page: Page = { index, bytes, isDirty: false, isUnderWriteback: false, hasPromise: false };
+    const page: Page = { index, bytes, isDirty: false, isUnderWriteback: false, hasPromise: false, isTrimmed: false };
     this.pages.set(index, page);
     return page;
   }
@@ -85,6 +87,7 @@ export class PageCache {
   /** The page takes over the promise of space that its writer got, if any. True when the page was clean. */
   markDirty(page: Page, hasPromise: boolean): boolean {
     this.world.touch(this.id, 'write');
+    page.isTrimmed = false;
     if (page.isDirty) return false;
     page.isDirty = true;
     page.hasPromise = hasPromise;
@@ -124,7 +127,8 @@ export class PageCache {
     else if (this.dirty[at] === index) this.dirty.splice(at, 1);
     const before = this.pages.get(index - 1)?.isDirty === true ? 1 : 0;
     const behind = this.pages.get(index + 1)?.isDirty === true ? 1 : 0;
-    this.runs += change * (1 - before - behind);
+    const joined = before + behind;
+    this.runs += change === 1 ? 1 - joined : joined - 1;
     this.owner.noteUnwritten();
   }
 

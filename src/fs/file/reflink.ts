@@ -9,7 +9,14 @@ import { readInlineData, searchExtentItem } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { lockInodes, releaseAll } from './namespace.ts';
-import { bytesToRemap, checkRemapKinds, lockSettledRanges, type Remap, withoutPartOfBlock } from './remap-range.ts';
+import {
+  bytesToRemap,
+  checkRemapKinds,
+  lockSettledRanges,
+  type Remap,
+  withoutPartOfBlock,
+  writeOutToRemap,
+} from './remap-range.ts';
 import { flushRange } from './writeback.ts';
 
 /**
@@ -22,6 +29,7 @@ export function* reflinkFile(files: Files, remap: Remap): Task<ByteCount> {
   const held: Held[] = [];
   try {
     yield* lockInodes([source, target], held);
+    yield* writeOutToRemap(files, remap);
     const length = withoutPartOfBlock(remap, bytesToRemap(remap));
     if (length > 0) yield* shareRange(files, remap, length);
     return length;

@@ -9,7 +9,7 @@ import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { releaseAll } from './namespace.ts';
 import { PAGE_SIZE } from './page-cache.ts';
-import { flushRange } from './writeback.ts';
+import { flushRange, startWriteback } from './writeback.ts';
 
 /**
  * What reflink, dedupe and copy_file_range have in common: which ranges Linux lets two files share, and the state of both
@@ -38,14 +38,29 @@ export function checkRemapKinds(source: Inode, target: Inode): void {
 }
 
 /**
+ * Before Linux looks at the ranges it writes out both, and starts to write out all of the source, so that what is to be
+ * written in place gets there before the place is shared. So a request that is refused then may still have given data its
+ * place. The caller holds both inodes. Throws EINVAL when only one of the files has checksums.
+ */
+export function* writeOutToRemap(files: Files, remap: Remap): Task<void> {
+  const { source, sourceOffset, target, targetOffset, length, isDedupe } = remap;
+  if (source.hasChecksums !== target.hasChecksums) {
+    throw refusal(remap, 'EINVAL', 'only one of the files has checksums');
+  }
+  const from = alignDown(sourceOffset, SECTOR_SIZE);
+  const to = alignDown(targetOffset, SECTOR_SIZE);
+  const covered = alignUp(length === 0 && !isDedupe ? source.size - from : length, SECTOR_SIZE);
+  yield* startWriteback(files, source, 0, FILE_OFFSET_LIMIT);
+  yield* flushRange(files, source, from, from + covered);
+  yield* flushRange(files, target, to, to + covered);
+}
+
+/**
  * How many bytes the request is about, none beyond the end of the source; 0 when there is nothing to do. Asked with both
  * inodes locked. Throws EINVAL, EPERM for an immutable target, EFBIG.
  */
 export function bytesToRemap(remap: Remap): ByteCount {
   const { source, sourceOffset, target, isDedupe } = remap;
-  if (source.hasChecksums !== target.hasChecksums) {
-    throw refusal(remap, 'EINVAL', 'only one of the files has checksums');
-  }
   if ((target.flags & INODE_FLAG.IMMUTABLE) !== 0) throw refusal(remap, 'EPERM', 'the target is immutable');
   if (remap.length > 0) return checkRange(remap, remap.length);
   if (isDedupe || sourceOffset === source.size) return 0;

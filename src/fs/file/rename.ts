@@ -7,6 +7,7 @@ import { abortTransaction } from '../transaction/abort.ts';
 import { leaveTransaction, startTransaction, type TransactionHandle } from '../transaction/handle.ts';
 import { type ChangeCursor, openForChange } from '../tree/change-cursor.ts';
 import { addName, checkNameFits, findName, isEmptyDirectory, removeName } from './directory-items.ts';
+import { FILE_END } from './file-extent-items.ts';
 import type { Files } from './files.ts';
 import type { Inode } from './inode.ts';
 import { writeInodeItem } from './inode-items.ts';
@@ -17,6 +18,7 @@ import { checkMayRemove, checkMayWrite } from './permission.ts';
 import { giveAnyName, takeAnyName, writeInode } from './subvolume-names.ts';
 import { checkTakesNames, isStub, isSubvolumeRoot } from './subvolume-root.ts';
 import { dropLink } from './unlink.ts';
+import { startWriteback } from './writeback.ts';
 
 const RENAME = { items: 14 } as const;
 const EXCHANGE = { items: 18 } as const;
@@ -92,6 +94,7 @@ function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths
       checkTrailingSlash(ends, paths);
       if (source === victim || isSamePlace(ends)) return;
       yield* checkRename(files, ends, paths);
+      yield* writeOutReplacement(files, ends);
       if (involvesSubvolumes(ends)) yield* applyAmongSubvolumes(files, ends);
       else if (how.exchange) yield* applyExchange(files, { ...ends, victim: victim! });
       else yield* applyRename(files, ends);
@@ -101,6 +104,12 @@ function* renameBetween(files: Files, from: Place, to: Place, paths: RenamePaths
       for (const inode of holds) files.inodes.put(inode);
     }
   }
+}
+
+/** A file that takes the place of another is written out first, as in Linux: programs replace files so. */
+function* writeOutReplacement(files: Files, { source, victim, how }: RenameEnds): Task<void> {
+  if (how.exchange || victim === null || victim.size === 0 || !source.isRegular) return;
+  if (source.pages.dirtyCount > 0) yield* startWriteback(files, source, 0, FILE_END);
 }
 
 function isSamePlace({ from, to }: RenameEnds): boolean {

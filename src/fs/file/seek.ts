@@ -11,10 +11,11 @@ export type SeekKind = 'data' | 'hole';
 
 /**
  * Where the next data or hole of a regular file begins, from `offset` on. Data is what was written, on disk or not yet;
- * preallocated space is a hole, and so is what follows the end of the file. Throws ENXIO for an offset outside the file
- * and where no data follows.
+ * preallocated space is a hole, and so is what follows the end of the file. An offset before the file is its start; but
+ * there Linux finds no data that is on disk. Throws ENXIO for an offset behind the file and where no data follows.
  */
-export function* seekFile(files: Files, inode: Inode, offset: FileOffset, kind: SeekKind): Task<FileOffset> {
+export function* seekFile(files: Files, inode: Inode, asked: FileOffset, kind: SeekKind): Task<FileOffset> {
+  const offset = Math.max(0, asked);
   const lock = yield* inode.lock.acquire('shared');
   try {
     const { size } = inode;
@@ -27,7 +28,10 @@ export function* seekFile(files: Files, inode: Inode, offset: FileOffset, kind: 
     try {
       for (let at = start; at < end; ) {
         const stretch = yield* stretchAt(files, inode, at, end);
-        if (stretch.kind === kind) return Math.max(offset, at);
+        if (stretch.kind === kind) {
+          if (asked < 0 && stretch.isOnDisk) throw new FsError('ENXIO', `seek: ${asked} of inode ${inode.number}`);
+          return Math.max(offset, at);
+        }
         at = stretch.end;
       }
     } finally {
@@ -54,14 +58,16 @@ function checkInside(inode: Inode, offset: FileOffset, size: FileOffset): void {
 interface Stretch {
   readonly kind: SeekKind;
   readonly end: FileOffset;
+  readonly isOnDisk: boolean;
 }
 
 function* stretchAt(files: Files, inode: Inode, at: FileOffset, end: FileOffset): Task<Stretch> {
   const space = yield* spaceAt(files, inode, at, end);
-  if (space.kind === 'data') return { kind: 'data', end: space.end };
+  if (space.kind === 'data') return { kind: 'data', end: space.end, isOnDisk: true };
   // Pages over space without data hold data that has no place yet.
   const dirty = inode.pages.nextDirtyRun(at / PAGE_SIZE, space.end / PAGE_SIZE, Number.POSITIVE_INFINITY);
-  if (dirty === null) return { kind: 'hole', end: space.end };
+  if (dirty === null) return { kind: 'hole', end: space.end, isOnDisk: false };
   const dirtyStart = dirty.start * PAGE_SIZE;
-  return dirtyStart > at ? { kind: 'hole', end: dirtyStart } : { kind: 'data', end: dirty.end * PAGE_SIZE };
+  if (dirtyStart > at) return { kind: 'hole', end: dirtyStart, isOnDisk: false };
+  return { kind: 'data', end: dirty.end * PAGE_SIZE, isOnDisk: false };
 }

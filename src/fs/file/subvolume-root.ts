@@ -2,9 +2,10 @@ import { viewOf } from '../../base/bytes.ts';
 import type { InodeNumber, TreeId } from '../../base/units.ts';
 import type { Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
-import { INODE_ITEM_SIZE, MODE_TYPE, setInodeMode, setInodeNlink } from '../format/inode.ts';
-import { KEY_TYPE } from '../format/key.ts';
+import { INODE_ITEM, INODE_ITEM_SIZE, INODE_TIME_AT, MODE_TYPE, setInodeMode, setInodeNlink } from '../format/inode.ts';
+import { KEY_TYPE, OBJECT_ID } from '../format/key.ts';
 import { decodeRootRef, type RootRef } from '../format/root-item.ts';
+import { writeNanoseconds } from '../format/timestamp.ts';
 import { openSubvolumeTree } from '../transaction/open-tree.ts';
 import { searchTree } from '../tree/cursor.ts';
 import { findParent, ROOT_DIRECTORY } from './directory-items.ts';
@@ -23,7 +24,7 @@ export function isSubvolumeRoot(inode: Inode): boolean {
 }
 
 /** What stands in a snapshot where the origin has a subvolume: an empty directory that nobody can write into. */
-const STUB_NUMBER = 2;
+const STUB_NUMBER = OBJECT_ID.EMPTY_SUBVOL_DIR;
 
 /** A stub has no items that could tell. */
 const stubParents = new WeakMap<Inode, InodeNumber>();
@@ -42,11 +43,17 @@ export function isSameInode(a: Inode, b: Inode): boolean {
   return a === b || (isStub(a) && isStub(b) && stubParents.get(a) === stubParents.get(b) && a.tree === b.tree);
 }
 
-/** Held for the caller; it is in memory alone, and each look finds another one. */
+/** Held for the caller; it is in memory alone, and each look finds another one. Owner and times are the directory's. */
 export function makeStub(files: Files, directory: Inode): Inode {
   const item = new Uint8Array(INODE_ITEM_SIZE);
-  setInodeNlink(viewOf(item), 0, 1);
-  setInodeMode(viewOf(item), 0, MODE_TYPE.DIRECTORY | 0o755);
+  const view = viewOf(item);
+  setInodeNlink(view, 0, 1);
+  setInodeMode(view, 0, MODE_TYPE.DIRECTORY | 0o755);
+  view.setUint32(INODE_ITEM.fields.uid.at, directory.uid, true);
+  view.setUint32(INODE_ITEM.fields.gid.at, directory.gid, true);
+  for (const which of ['atime', 'mtime', 'ctime', 'otime'] as const) {
+    writeNanoseconds(view, INODE_TIME_AT[which], directory.time(which));
+  }
   const stub = new Inode(files.world, directory.tree, STUB_NUMBER, item, files.rules);
   stub.references = 1;
   stubParents.set(stub, directory.number);

@@ -17,6 +17,7 @@ import { updateDiskSize, updateInode, writeInodeItem } from './inode-items.ts';
 import { waitForOrderedRange } from './ordered-completion.ts';
 import { PAGE_SIZE } from './page-cache.ts';
 import { dropPages } from './page-drop.ts';
+import { startWriteback } from './writeback.ts';
 
 const SHRINKING = { items: 4, releasesSpace: true } as const;
 
@@ -42,6 +43,7 @@ export function* truncateFile(
       return;
     }
     if (isOpen || size !== oldSize) inode.touchTimes(true);
+    if (size === 0) inode.isWrittenOutOnClose = true;
     if (size < oldSize || inode.hasPreallocation) yield* shrinkFile(files, inode, size, oldSize);
     else if (isOpen) yield* updateInode(files, inode);
   } finally {
@@ -49,15 +51,16 @@ export function* truncateFile(
   }
 }
 
-/** The order of the kernel: size, page cache, direct I/O under way, ordered extents, the last page, the items. */
+/** The order of the kernel: size, page cache, direct I/O under way, the last page where it is dirty, ordered extents, the items. */
 function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number): Task<void> {
   const firstGone = alignUp(size, SECTOR_SIZE);
-  if (size < oldSize) yield* zeroLastPage(files, inode, size);
+  const hasDirtyEnd = size < oldSize && (yield* zeroLastPage(files, inode, size));
   inode.setSize(size);
   yield* inode.directIo.waitZero();
   yield* files.world.point('truncate-pages', inode.mapsId);
   yield* dropPagesFrom(files, inode, firstGone);
-  yield* waitForOrderedRange(inode, firstGone - (firstGone % PAGE_SIZE), FILE_END);
+  if (hasDirtyEnd) yield* startWriteback(files, inode, firstGone - SECTOR_SIZE, firstGone);
+  yield* waitForOrderedRange(inode, hasDirtyEnd ? firstGone - SECTOR_SIZE : firstGone, FILE_END);
   yield* files.world.point('truncate-items', inode.mapsId);
   try {
     yield* removeExtentsFrom(files, inode, firstGone);
@@ -72,30 +75,35 @@ function* shrinkFile(files: Files, inode: Inode, size: number, oldSize: number):
 /**
  * What is cut off on the last page must not come back when the file grows. Whoever lets it grow zeroes that page again,
  * as in Linux, which does it only then; here it is written now too where it can be, so that a power cut between the two
- * brings nothing back. Inline data is cut with its item, unless it is compressed.
+ * brings nothing back. Inline data is cut with its item, unless it is compressed. Returns whether the page was dirty before.
  */
-function* zeroLastPage(files: Files, inode: Inode, size: number): Task<void> {
-  if (size % PAGE_SIZE === 0) return;
+function* zeroLastPage(files: Files, inode: Inode, size: number): Task<boolean> {
+  if (size % PAGE_SIZE === 0) return false;
   const index = Math.floor(size / PAGE_SIZE);
   const range = yield* lockPages(inode, index, index + 1);
+  let wasDirty: boolean;
   let isStale: boolean;
   try {
     const page = inode.pages.find(index);
     inode.pages.touchBytes();
     page?.bytes.fill(0, size % PAGE_SIZE);
     const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
+    wasDirty = page?.isDirty === true && !page.isTrimmed;
     isStale = page?.isDirty !== true && (map.isReal ? !map.isPrealloc : map.isCompressed);
     putExtentMap(inode, map);
   } finally {
     range.release();
   }
-  if (!isStale) return;
+  if (!isStale) return wasDirty;
   try {
     yield* zeroToPageEnd(files, inode, size);
+    const page = inode.pages.find(index);
+    if (page?.isDirty === true) page.isTrimmed = true;
   } catch (error) {
     // A file may be cut also where there is no space, and where its last page cannot be read.
     if (!(error instanceof FsError)) throw error;
   }
+  return false;
 }
 
 /** Forgets all pages from `start` on, dirty ones too. */

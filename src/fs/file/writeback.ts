@@ -33,14 +33,19 @@ const PAGES_PER_EXTENT_MAX = 256;
 /** More dirty data than this starts a writeback task. */
 export const DIRTY_BYTES_MAX = 1024 * 1024;
 
-/** Starts writing every dirty page of [start, end): each run gets its place on disk and a task that ends it. */
+/**
+ * Starts writing every dirty page of [start, end): each run gets its place on disk and a task that ends it. A run that
+ * begins there is written to its own end, as in Linux, which gives all of it its place at once.
+ */
 export function* startWriteback(files: Files, inode: Inode, start: number, end: number): Task<void> {
   let from = Math.floor(start / PAGE_SIZE);
-  const last = Math.ceil(end / PAGE_SIZE);
+  let last = Math.ceil(end / PAGE_SIZE);
   for (;;) {
-    const run = inode.pages.nextDirtyRun(from, last, PAGES_PER_EXTENT_MAX);
-    if (run === null) return;
+    const run = inode.pages.nextDirtyRun(from, Number.POSITIVE_INFINITY, PAGES_PER_EXTENT_MAX);
+    if (run === null || run.start >= last) return;
     from = yield* writeRun(files, inode, run.start, run.end);
+    // What the piece left of its run.
+    if (run.end - run.start === PAGES_PER_EXTENT_MAX) last = Math.max(last, run.end + 1);
   }
 }
 
@@ -48,6 +53,13 @@ export function* startWriteback(files: Files, inode: Inode, start: number, end: 
 export function* flushRange(files: Files, inode: Inode, start: number, end: number): Task<void> {
   yield* startWriteback(files, inode, start, end);
   yield* waitForOrderedRange(inode, start, end);
+}
+
+/** Starts to write out a file that is closed after it was cut to nothing, as Linux does: programs replace contents so. */
+export function* writeOutOnClose(files: Files, inode: Inode): Task<void> {
+  if (!inode.isWrittenOutOnClose) return;
+  inode.isWrittenOutOnClose = false;
+  if (inode.pages.dirtyCount > 0) yield* startWriteback(files, inode, 0, Number.POSITIVE_INFINITY);
 }
 
 /** Body of the `writeback` task: one file's dirty pages. */
@@ -93,6 +105,8 @@ function* writeRun(files: Files, inode: Inode, first: number, end: number): Task
 /** True when the file's first page is dealt with: inside its extent item, or lost to an error. Its range is locked. */
 function* writeFirstPageInline(files: Files, inode: Inode, packed: PackedPages | null): Task<boolean> {
   const page = inode.pages.find(0)!;
+  // Linux does not write it: its extent stays where it is.
+  if (page.isTrimmed) return false;
   const formOf = () =>
     (packed === null ? null : packedForm(files, inode, packed)) ?? plainForm(files, inode, page.bytes);
   try {

@@ -1,4 +1,4 @@
-import { readU64, sameBytes, viewOf, writeU64 } from '../../base/bytes.ts';
+import { readU64, viewOf, writeU64 } from '../../base/bytes.ts';
 import { rawCrc32c } from '../../base/crc32c.ts';
 import type { ByteCount, Generation } from '../../base/units.ts';
 import { needBytes } from './format-error.ts';
@@ -106,11 +106,15 @@ export function findDirEntry(view: DataView, at: number, size: number, name: Uin
     const nameLength = view.getUint16(entry + NAME_LENGTH_AT, true);
     const next = entry + dirEntrySize(nameLength, view.getUint16(entry + DATA_LENGTH_AT, true));
     if (next > end) return -1;
-    const stored = new Uint8Array(view.buffer, view.byteOffset + entry + DIR_ENTRY_HEAD_SIZE, nameLength);
-    if (sameBytes(stored, name)) return entry;
+    if (nameLength === name.length && isNameAt(view, entry + DIR_ENTRY_HEAD_SIZE, name)) return entry;
     entry = next;
   }
   return -1;
+}
+
+function isNameAt(view: DataView, at: number, name: Uint8Array): boolean {
+  for (let i = 0; i < name.length; i++) if (view.getUint8(at + i) !== name[i]) return false;
+  return true;
 }
 
 /** The entry type for the file type bits of a mode; UNKNOWN for bits that are none. */

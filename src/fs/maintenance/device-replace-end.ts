@@ -21,7 +21,7 @@ export function* finishReplace(files: Files, run: number, failure: FsError | nul
     fs.world.touch(DEVICE_REPLACE, 'read');
     const { replace } = fs.volume;
     if (replace.phase !== 'started' || replace.run !== run) return;
-    const reason = failure ?? reasonToGiveUp(fs) ?? (yield* finish(files));
+    const reason = failure ?? reasonToGiveUp(fs) ?? (yield* tryToFinish(files));
     if (reason === null) return;
     yield* abandonReplace(fs);
     throw reason;
@@ -39,6 +39,20 @@ function reasonToGiveUp(fs: FsInfo): FsError | null {
   if (cancelRequested) return new FsError('ECANCELED', 'device replace: cancelled');
   if (writeErrors > 0) return new FsError('EIO', `device replace: ${writeErrors} writes to the target failed`);
   return null;
+}
+
+/**
+ * As `finish`, also where something cannot be written out, for want of space say: then nobody is left to go on with the
+ * replace. After an abort nothing can say any more that it is over, and the next mount goes on.
+ */
+function* tryToFinish(files: Files): Task<FsError | null> {
+  try {
+    return yield* finish(files);
+  } catch (error) {
+    const { aborted, volume } = files.fs;
+    if (!(error instanceof FsError) || aborted !== null || volume.replace.phase !== 'started') throw error;
+    return error;
+  }
 }
 
 /** Null when the target has taken over for good, else why it could not. */

@@ -37,7 +37,7 @@ export interface ReplaceOptions {
  *
  * Throws, in the words of Linux or btrfs-progs: EROFS; EINPROGRESS (a replace is under way, or the source is being
  * scrubbed: then this one is over); ENOENT (no such member, no such device); EEXIST (the target is a member); EINVAL (it
- * is too small); ECANCELED; EIO (metadata that no copy can repair, or a failed write to the target; then too this one is
+ * is too small, or devid 0); ECANCELED; EIO (metadata that no copy can repair, or a failed write to the target; then too this one is
  * over, and the file system is as before).
  */
 export function* startReplace(files: Files, options: ReplaceOptions): Task<void> {
@@ -117,6 +117,8 @@ function* beginReplace(files: Files, options: ReplaceOptions): Task<number> {
 
 function sourceOf(fs: FsInfo, devid: DeviceId): Device {
   if (isReplaceUnderWay(fs)) throw new FsError('EINPROGRESS', 'replace start: device replace already started');
+  // The id of a target; Linux takes it to mean that the source is named by its path, and there is none.
+  if (devid === REPLACE_TARGET_ID) throw new FsError('EINVAL', 'replace start: Invalid argument');
   const source = fs.volume.devices().find(({ id }) => id === devid);
   if (source === undefined) throw new FsError('ENOENT', `replace start: '${devid}' is not a valid devid`);
   return source;

@@ -46,7 +46,7 @@ function newSizeOf(device: Device, size: ByteCount | 'max'): ByteCount {
   const deviceSize = device.block!.size;
   const wanted = size === 'max' ? deviceSize : size;
   const least = Math.min(RESIZED_BYTES_MIN, alignDown(device.totalBytes, RESIZED_BYTES_MIN));
-  if (!Number.isSafeInteger(wanted) || wanted < Math.max(least, MIB)) {
+  if (!Number.isInteger(wanted) || wanted < Math.max(least, MIB)) {
     throw new FsError('EINVAL', `unable to resize devid ${device.id} to ${wanted} bytes: Invalid argument`);
   }
   if (wanted > deviceSize) {

@@ -26,9 +26,15 @@ export interface ReconfigureOptions {
  */
 export function* reconfigureMount(files: Files, { readOnly, discard }: ReconfigureOptions): Task<void> {
   const { fs } = files;
-  if (readOnly === true && !fs.isReadOnly) yield* becomeReadOnly(files);
-  if (readOnly === false && fs.isReadOnly) yield* becomeWritable(files);
-  if (discard !== null) fs.discard = discard;
+  // One that fails lets the replace go on, which another that succeeds has just suspended.
+  const held = yield* fs.remountMutex.acquire();
+  try {
+    if (readOnly === true && !fs.isReadOnly) yield* becomeReadOnly(files);
+    if (readOnly === false && fs.isReadOnly) yield* becomeWritable(files);
+    if (discard !== null) fs.discard = discard;
+  } finally {
+    held.release();
+  }
 }
 
 /**
@@ -39,19 +45,28 @@ function* becomeReadOnly(files: Files): Task<void> {
   const { fs } = files;
   if (isInUse(files)) throw busy();
   yield* suspendReplace(files);
+  try {
+    yield* comeToRest(files);
+  } catch (error) {
+    // It stays writable.
+    if (error instanceof FsError && fs.aborted === null) yield* resumeReplace(files);
+    throw error;
+  }
+}
+
+function* comeToRest(files: Files): Task<void> {
+  const { fs } = files;
   for (;;) {
     if (fs.scrubs.running > 0) yield* cancelAllScrubs(fs);
     yield* flushAll(files);
     yield* commitTransaction(fs);
-    if (isInUse(files)) break;
+    if (isInUse(files)) throw busy();
     if (fs.runningTransaction !== null || fs.committingTransaction !== null || hasUnwritten(files)) continue;
     // One that had to wait for a commit before it could begin.
     if (fs.scrubs.running > 0) continue;
     setReadOnly(fs, true);
     return;
   }
-  yield* resumeReplace(files);
-  throw busy();
 }
 
 /** Somebody has a file open, all opens being for writing, or is in the middle of an operation. */

@@ -16,8 +16,8 @@ export type { ScrubOptions, ScrubRange };
  * Scrubs one device, or all that are present, one after the other. After a cancellation `resume` goes on where the
  * scrub of each device stood, and its figures include those from before; with nothing to resume it does nothing.
  *
- * Throws ENODEV: no such device, or it is missing. EROFS: repairs are wanted on a read-only file system. EINPROGRESS:
- * the device is being scrubbed, or a device replace runs. ECANCELED.
+ * Throws ENODEV: no such device, or it is missing. EROFS: repairs are wanted on a read-only file system, or the device is
+ * being removed. EINPROGRESS: the device is being scrubbed, or a device replace runs. ECANCELED.
  */
 export function* scrubDevices(files: Files, options: ScrubOptions): Task<ScrubStatistics> {
   const total = newScrubStatistics();
@@ -115,12 +115,14 @@ function keepProgress(fs: FsInfo, devid: DeviceId, end: PhysicalAddress | null, 
 }
 
 function scrubbableDevice(fs: FsInfo, devid: DeviceId, options: ScrubOptions): Device {
-  const device = fs.volume.findDevice(devid);
-  if (device === null) throw new FsError('ENODEV', `scrub: no device has the id ${devid}`);
-  if (device.isMissing) throw new FsError('ENODEV', `scrub: device ${devid} is missing`);
   if (!options.readOnly && fs.isReadOnly) {
     throw new FsError('EROFS', `scrub on devid ${devid}: the file system is not writable`);
   }
+  const device = fs.volume.findDevice(devid);
+  if (device === null) throw new FsError('ENODEV', `scrub: no device has the id ${devid}`);
+  if (device.isMissing) throw new FsError('ENODEV', `scrub: device ${devid} is missing`);
+  // It is being removed: once that has cancelled what ran, nothing new may begin, for its superblocks grow old.
+  if (!device.isWritable) throw new FsError('EROFS', `scrub on devid ${devid}: the device is not writable`);
   const { phase } = fs.volume.replace;
   if (phase === 'started' || phase === 'suspended') {
     throw new FsError('EINPROGRESS', `scrub on devid ${devid}: a device replace is under way`);

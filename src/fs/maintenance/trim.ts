@@ -38,10 +38,12 @@ interface Span {
  * copies; never what a transaction freed that is not committed. It enters no transaction, so commits and removals of
  * block groups go on around it. Returns how many bytes of block groups and devices it discarded.
  *
- * Throws EINVAL: a range shorter than a sector. EROFS: a transaction was aborted. EIO: a discard failed; the rest was
- * tried all the same.
+ * Throws EINVAL: a range shorter than a sector. EROFS: a transaction was aborted, or a log tree was not replayed. EIO: a
+ * discard failed; the rest was tried all the same.
  */
 export function* trimFilesystem(fs: FsInfo, options: TrimOptions): Task<ByteCount> {
+  // The blocks of the log are in no tree that says what is free.
+  if (fs.superblock.logRoot !== 0) throw new FsError('EROFS', 'trim: the log tree was not replayed');
   if (options.length !== null && options.length < SECTOR_SIZE) {
     throw new FsError('EINVAL', `trim: a range of ${options.length} bytes is shorter than a sector`);
   }

@@ -211,7 +211,8 @@ function featureProblems({ mixed, blockGroupTree, freeSpaceTree, ...options }: C
     const reason = `${options.nodeSize} is not the sector size, which mixed block groups need`;
     problems.push({ place: 'nodeSize', reason, nearest: `${SECTOR_SIZE}` });
   }
-  if (mixed && options.dataProfile !== options.metadataProfile) {
+  const isKnown = MAKE_PROFILE_NAMES.includes(options.metadataProfile);
+  if (mixed && isKnown && options.dataProfile !== options.metadataProfile) {
     const reason = `'${options.dataProfile}' is not the profile of metadata, which mixed block groups need`;
     problems.push({ place: 'dataProfile', reason, nearest: options.metadataProfile });
   }

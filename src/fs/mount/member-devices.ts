@@ -5,7 +5,7 @@ import type { DeviceItem } from '../format/device.ts';
 import { showUuid, UUID_SIZE } from '../format/uuid.ts';
 import type { FsInfo } from '../transaction/fs-info.ts';
 import { Device, REPLACE_TARGET_ID } from '../volume/device.ts';
-import type { FoundSuperblock } from './superblock-read.ts';
+import { type FoundSuperblock, isSeed } from './superblock-read.ts';
 
 /**
  * Matches what the file system says of its devices with the superblocks that were found. A device whose superblock
@@ -21,10 +21,13 @@ export class MemberDevices {
     this.fs = fs;
     this.all = found;
     this.found = latestOfEach(found);
-    for (const { device, superblock } of found) {
-      if (sameBytes(superblock.fsid, newest.superblock.fsid)) continue;
-      const other = `device ${device.index} belongs to another file system than device ${newest.device.index}`;
-      throw new FsError('EINVAL', `mount: ${other}`);
+    for (const other of found) {
+      if (sameBytes(other.superblock.fsid, newest.superblock.fsid)) continue;
+      const both = `another file system than device ${newest.device.index}`;
+      const problem = isSeed(other)
+        ? `device ${other.device.index} is a seed device (SEEDING) of ${both}: what was grown from one is not supported yet`
+        : `device ${other.device.index} belongs to ${both}`;
+      throw new FsError('EINVAL', `mount: ${problem}`);
     }
   }
 

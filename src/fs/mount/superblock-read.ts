@@ -162,6 +162,11 @@ function problemsOf(
   return { problems, problemsOfWriting };
 }
 
+/** Linux grows others from it, and does not write to it. */
+export function isSeed({ bytes }: FoundSuperblock): boolean {
+  return hasHighFlag(bytes, SEEDING_BIT);
+}
+
 function hasHighFlag(bytes: Uint8Array, bit: number): boolean {
   const high = viewOf(bytes).getUint32(SUPERBLOCK.fields.flags.at + 4, true);
   return ((high >>> bit) & 1) === 1;

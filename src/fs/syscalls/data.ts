@@ -10,7 +10,15 @@ import { truncateFile } from '../file/truncate.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { fdatasync } from './durability.ts';
-import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite, openFileOf } from './target.ts';
+import {
+  checkOffset,
+  checkRegular,
+  closeUnlessOpen,
+  type FileTarget,
+  hold,
+  holdToWrite,
+  openFileOf,
+} from './target.ts';
 
 /** What reads and writes the bytes of files. */
 
@@ -55,6 +63,7 @@ export function* write(
       (options.direct ?? file?.direct ?? false)
         ? yield* directWrite(fs.files, inode, at, bytes)
         : yield* bufferedWrite(fs.files, inode, at, bytes);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -82,6 +91,7 @@ export function* read(
       (options.direct ?? file?.direct ?? false)
         ? yield* directRead(fs.files, inode, offset, length)
         : yield* bufferedRead(fs.files, inode, offset, length);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -104,6 +114,7 @@ export function* mapWrite(fs: MountedFilesystem, target: FileTarget, offset: num
     checkMappable(inode, bytes.length);
     if (inode.isAppendOnly) throw new FsError('EACCES', `mmap: inode ${inode.number} is append-only`);
     yield* storeMapped(fs.files, inode, offset, bytes);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -121,6 +132,7 @@ export function* mapRead(fs: MountedFilesystem, target: FileTarget, offset: numb
     checkMappable(inode, length);
     checkAppendOnlyMaps(fs, target, inode);
     bytes = yield* loadMapped(fs.files, inode, offset, length);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -142,6 +154,8 @@ export function* msync(fs: MountedFilesystem, target: FileTarget, offset: number
   } finally {
     fs.files.inodes.put(inode);
   }
+  // Through a handle that may not write no mapping is shared.
+  if (openFileOf(fs, target)?.isWritable === false) return;
   yield* fdatasync(fs, target);
 }
 

@@ -9,6 +9,7 @@ import { checkMayWrite } from '../file/permission.ts';
 import { type DirectoryEntry, readEntries, startPosition } from '../file/read-directory.ts';
 import { makeTemporaryFile } from '../file/temporary-file.ts';
 import { truncateFile } from '../file/truncate.ts';
+import { writeOutOnClose } from '../file/writeback.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
 import { type CreateOptions, newFileOf } from './names.ts';
@@ -143,6 +144,7 @@ export function* seekDirectory(fs: MountedFilesystem, handle: Handle, cursor: nu
 
 export function* close(fs: MountedFilesystem, handle: Handle): Task<void> {
   const file = fs.removeOpenFile(handle);
+  yield* writeOutOnClose(fs.files, file.inode);
   fs.files.inodes.put(file.inode);
   yield* evictDoomed(fs.files);
 }

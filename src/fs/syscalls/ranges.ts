@@ -13,7 +13,15 @@ import { type SeekKind, seekFile, seekPlain } from '../file/seek.ts';
 import { zeroRange } from '../file/zero-range.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { checkOffset, checkRegular, type FileTarget, hold, holdToWrite, openFileOf } from './target.ts';
+import {
+  checkOffset,
+  checkRegular,
+  closeUnlessOpen,
+  type FileTarget,
+  hold,
+  holdToWrite,
+  openFileOf,
+} from './target.ts';
 
 /** What changes or tells where the ranges of files lie. */
 
@@ -70,6 +78,7 @@ export function* fallocate(
       throw new FsError('EPERM', `fallocate: ${mode} of append-only ${inode.number}`);
     const wish = { start: offset, end: offset + length, keepSize: keepSize || mode.endsWith('keep-size') };
     yield* grantWish(fs, inode, mode, wish);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -100,6 +109,7 @@ export function* seek(fs: MountedFilesystem, target: FileTarget, offset: number,
   let found: number;
   try {
     found = inode.isRegular ? yield* seekFile(fs.files, inode, offset, kind) : seekPlain(inode, offset, kind);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }
@@ -118,6 +128,7 @@ export function* fiemap(
   try {
     if (!inode.isRegular) throw new FsError('EOPNOTSUPP', `fiemap: inode ${inode.number} is no regular file`);
     extents = yield* mapFileExtents(fs.files, inode, options.sync === true);
+    yield* closeUnlessOpen(fs, target, inode);
   } finally {
     fs.files.inodes.put(inode);
   }

@@ -5,9 +5,18 @@ import { dedupeFile } from '../file/dedupe.ts';
 import { evictDoomed } from '../file/evict.ts';
 import type { Inode } from '../file/inode.ts';
 import { reflinkFile } from '../file/reflink.ts';
+import { checkRemapKinds } from '../file/remap-range.ts';
 import type { MountedFilesystem } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
-import { checkOffset, type FileTarget, hold, holdToChange, holdToWrite, openFileOf } from './target.ts';
+import {
+  checkOffset,
+  closeUnlessOpen,
+  type FileTarget,
+  hold,
+  holdToChange,
+  holdToWrite,
+  openFileOf,
+} from './target.ts';
 
 /** What lets files share their data. */
 
@@ -29,9 +38,10 @@ export function* reflink(
   { sourceOffset = 0, length = 0, targetOffset = 0 }: ReflinkRange = {},
 ): Task<void> {
   for (const value of [sourceOffset, length, targetOffset]) checkOffset(value, 'reflink');
-  checkHandles(fs, source, target);
-  yield* withBoth(fs, source, target, holdToWrite, (from, to) =>
-    reflinkFile(fs.files, {
+  yield* withBoth(fs, source, target, holdToWrite, (from, to) => {
+    checkRemapKinds(from, to);
+    checkHandles(fs, source, target);
+    return reflinkFile(fs.files, {
       source: from,
       sourceOffset,
       target: to,
@@ -39,8 +49,8 @@ export function* reflink(
       length,
       isDedupe: false,
       mayShorten: false,
-    }),
-  );
+    });
+  });
 }
 
 /**
@@ -58,12 +68,12 @@ export function* dedupe(
   targetOffset: number,
 ): Task<number | 'differs'> {
   for (const value of [sourceOffset, length, targetOffset]) checkOffset(value, 'dedupe');
-  if (openFileOf(fs, source)?.isReadable === false) {
-    throw new FsError('EINVAL', `dedupe: handle ${source} is not open to read`);
-  }
-  return yield* withBoth(fs, source, target, holdToChange, (from, to) =>
-    dedupeFile(fs.files, from, sourceOffset, length, to, targetOffset),
-  );
+  return yield* withBoth(fs, source, target, holdToChange, (from, to) => {
+    if (openFileOf(fs, source)?.isReadable === false) {
+      throw new FsError('EINVAL', `dedupe: handle ${source} is not open to read`);
+    }
+    return dedupeFile(fs.files, from, sourceOffset, length, to, targetOffset);
+  });
 }
 
 /** copy_file_range(2). Returns how many bytes were copied: fewer than asked for at the end of the source. */
@@ -76,10 +86,11 @@ export function* copyRange(
   length: number,
 ): Task<number> {
   for (const value of [sourceOffset, targetOffset, length]) checkOffset(value, 'copy_file_range');
-  checkHandles(fs, source, target);
-  return yield* withBoth(fs, source, target, holdToWrite, (from, to) =>
-    copyFileRange(fs.files, from, sourceOffset, to, targetOffset, length),
-  );
+  return yield* withBoth(fs, source, target, holdToWrite, (from, to) => {
+    checkRemapKinds(from, to);
+    checkHandles(fs, source, target);
+    return copyFileRange(fs.files, from, sourceOffset, to, targetOffset, length);
+  });
 }
 
 function checkHandles(fs: MountedFilesystem, source: FileTarget, target: FileTarget): void {
@@ -89,6 +100,7 @@ function checkHandles(fs: MountedFilesystem, source: FileTarget, target: FileTar
   if (openFileOf(fs, target)?.append === true) throw new FsError('EBADF', `handle ${target} is open to append`);
 }
 
+/** A file that is named by its path is opened before Linux looks at either handle. */
 function* withBoth<T>(
   fs: MountedFilesystem,
   source: FileTarget,
@@ -100,9 +112,13 @@ function* withBoth<T>(
   const from = yield* hold(fs, source);
   let result: T;
   try {
+    // What kind of files they are counts before what the handles were opened for.
+    if (holdTarget === holdToWrite && typeof target === 'number') checkRemapKinds(from, fs.openFile(target).inode);
     const to = yield* holdTarget(fs, target);
     try {
       result = yield* body(from, to);
+      yield* closeUnlessOpen(fs, target, to);
+      yield* closeUnlessOpen(fs, source, from);
     } finally {
       fs.files.inodes.put(to);
     }

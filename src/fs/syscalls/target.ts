@@ -1,9 +1,10 @@
-import type { Task } from '../../task/task.ts';
+import { Completed, type Task } from '../../task/task.ts';
 import { FsError } from '../errors.ts';
 import type { Inode } from '../file/inode.ts';
 import { walk } from '../file/namespace.ts';
 import { parsePath } from '../file/path.ts';
 import { checkMayWrite } from '../file/permission.ts';
+import { writeOutOnClose } from '../file/writeback.ts';
 import { dropCapability } from '../file/xattr.ts';
 import type { MountedFilesystem, OpenFile } from '../filesystem.ts';
 import { throwIfReadOnly } from '../transaction/handle.ts';
@@ -20,9 +21,9 @@ export interface FollowOption {
 }
 
 /** The inode behind a path or handle, held for the caller. */
-export function* hold(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
-  if (typeof target !== 'number') return yield* walk(fs.files, parsePath(target), follow);
-  return fs.files.inodes.hold(fs.openFile(target).inode);
+export function hold(fs: MountedFilesystem, target: FileTarget, follow = true): Task<Inode> {
+  if (typeof target !== 'number') return walk(fs.files, parsePath(target), follow);
+  return new Completed(fs.files.inodes.hold(fs.openFile(target).inode));
 }
 
 /** What a write is, for handles and inodes that allow only some. */
@@ -69,6 +70,12 @@ export function* holdToChange(fs: MountedFilesystem, target: FileTarget, follow 
   }
 }
 
+/** A file that is named by its path was opened for the operation, and is closed at its end. */
+export function closeUnlessOpen(fs: MountedFilesystem, target: FileTarget, inode: Inode): Task<void> {
+  const isClosed = typeof target !== 'number' && inode.isWrittenOutOnClose;
+  return isClosed ? writeOutOnClose(fs.files, inode) : new Completed(undefined);
+}
+
 export function openFileOf(fs: MountedFilesystem, target: FileTarget): OpenFile | null {
   return typeof target === 'number' ? fs.openFile(target) : null;
 }
@@ -79,6 +86,5 @@ export function checkRegular(inode: Inode, what: string): void {
 }
 
 export function checkOffset(value: number, what: string): void {
-  if (value < 0 || !Number.isSafeInteger(value))
-    throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
+  if (value < 0 || !Number.isInteger(value)) throw new FsError('EINVAL', `${what}: ${value} is no offset or length`);
 }

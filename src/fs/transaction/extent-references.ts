@@ -86,9 +86,8 @@ function throwIfFound(cursor: ChangeCursor, head: DelayedHead): void {
 
 /** Applies what is pending for an extent that has an item. Its item goes with its last reference. */
 export function* changeExtent(fs: FsInfo, cursor: ChangeCursor, head: DelayedHead): Task<ExtentOutcome> {
-  for (const reference of head.references) {
-    if (reference.change !== 0) yield* changeReference(fs, cursor, head, reference);
-  }
+  const changes = head.references.filter(({ change }) => change !== 0);
+  for (const reference of inOrderOfKeys(changes)) yield* changeReference(fs, cursor, head, reference);
   yield* seekExtentItem(fs, cursor, head);
   const refs = extentRefs(cursor.view, cursor.dataOffset);
   if (refs > 0) {
@@ -101,6 +100,21 @@ export function* changeExtent(fs: FsInfo, cursor: ChangeCursor, head: DelayedHea
   }
   cursor.remove();
   return 'freed';
+}
+
+/**
+ * As the items lie: then a leaf that loses all of them is free again before the next one is copied, and the deletion of a
+ * file that refers to one extent in thousands of places gets along with the space of a few.
+ */
+function inOrderOfKeys(references: readonly DelayedReference[]): readonly DelayedReference[] {
+  if (references.length <= 1) return references;
+  const placed = references.map((reference) => {
+    const isData = reference.type === KEY_TYPE.EXTENT_DATA_REF;
+    const { high, low } = isData ? hashOf(reference) : { high: 0, low: referrerOf(reference) };
+    return { reference, high, low };
+  });
+  placed.sort((a, b) => a.reference.type - b.reference.type || a.high - b.high || a.low - b.low);
+  return placed.map(({ reference }) => reference);
 }
 
 function setNewFlags(cursor: ChangeCursor, head: DelayedHead): void {
@@ -298,8 +312,8 @@ function* seekKeyed(cursor: ChangeCursor, key: KeyWords, reference: DelayedRefer
     yield* cursor.seekExact(key);
     if (!cursor.found || reference.type !== KEY_TYPE.EXTENT_DATA_REF) return;
     if (isSameData(cursor.view, cursor.dataOffset, reference)) return;
-    key.offsetLow = (key.offsetLow + 1) >>> 0;
-    if (key.offsetLow === 0) key.offsetHigh = (key.offsetHigh + 1) >>> 0;
+    key.offsetLow = (key.offsetLow + 1) | 0;
+    if (key.offsetLow === 0) key.offsetHigh = (key.offsetHigh + 1) | 0;
   }
 }
 
@@ -308,8 +322,8 @@ function keyOfKeyed(logical: LogicalAddress, reference: DelayedReference): KeyWo
   if (reference.type !== KEY_TYPE.EXTENT_DATA_REF) return key.set(logical, reference.type, referrerOf(reference));
   const hash = hashOf(reference);
   key.set(logical, reference.type, 0);
-  key.offsetHigh = hash.high;
-  key.offsetLow = hash.low;
+  key.offsetHigh = hash.high | 0;
+  key.offsetLow = hash.low | 0;
   return key;
 }
 

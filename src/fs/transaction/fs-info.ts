@@ -126,6 +126,7 @@ export class FsInfo implements TreeHost {
   /** By how much the trees may grow for data that was accepted and has no items yet; the layer of files knows. */
   pendingItemBytes: () => ByteCount = () => 0;
 
+  readonly remountMutex: Mutex;
   readonly volumeChangeMutex: Mutex;
   readonly replaceFinishMutex: Mutex;
   readonly cleanerMutex: Mutex;
@@ -152,6 +153,7 @@ export class FsInfo implements TreeHost {
     this.compressForce = options.compressForce ?? false;
     this.chunkSizes = options.chunkSizes ?? CHUNK_SIZES_OF_BTRFS;
     this.scrubs = new ScrubControl(world);
+    this.remountMutex = world.mutex('remount', 0);
     this.volumeChangeMutex = world.mutex('volume-change', 0);
     this.replaceFinishMutex = world.mutex('replace-finish', 0);
     this.cleanerMutex = world.mutex('cleaner', 0);

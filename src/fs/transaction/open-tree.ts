@@ -82,14 +82,15 @@ function* openByRootItem(fs: FsInfo, cursor: Cursor, id: TreeId): Task<Tree> {
 function* openOptional(fs: FsInfo, cursor: Cursor, id: TreeId): Task<Tree | null> {
   yield* cursor.seek(id, KEY_TYPE.ROOT_ITEM, 0);
   if (!cursor.isAt(id, KEY_TYPE.ROOT_ITEM)) return null;
-  return yield* openTreeAt(fs, cursor);
+  // Nothing changes the root tree during a mount.
+  return yield* openTreeAt(fs, cursor, cursor.data);
 }
 
-/** Opens the tree whose root item the cursor of the root tree is at. */
-function* openTreeAt(fs: FsInfo, cursor: Cursor): Task<Tree> {
+/** Opens the tree whose root item the cursor of the root tree is at; keeps the bytes it is given. */
+function* openTreeAt(fs: FsInfo, cursor: Cursor, stored: Uint8Array): Task<Tree> {
   const id = cursor.objectid;
   const { offset } = cursor;
-  const item = wholeRootItem(cursor.data);
+  const item = wholeRootItem(stored);
   const view = viewOf(item);
   return yield* openTree(
     fs,
@@ -102,9 +103,8 @@ function* openTreeAt(fs: FsInfo, cursor: Cursor): Task<Tree> {
   );
 }
 
-/** A copy: the leaf may belong to the running transaction, which goes on changing it. */
 function wholeRootItem(stored: Uint8Array): Uint8Array {
-  if (stored.length === ROOT_ITEM_SIZE) return stored.slice();
+  if (stored.length === ROOT_ITEM_SIZE) return stored;
   if (stored.length !== ROOT_ITEM_LEGACY_SIZE) {
     throw new FormatError(
       'root item',
@@ -124,7 +124,8 @@ export function* openSubvolumeTree(fs: FsInfo, id: TreeId): Task<Tree | null> {
   const cursor = yield* searchTree(fs, fs.trees.root, { objectid: id, type: KEY_TYPE.ROOT_ITEM, offset: 0 });
   try {
     if (!cursor.isAt(id, KEY_TYPE.ROOT_ITEM)) return null;
-    const tree = yield* openTreeAt(fs, cursor);
+    // A copy: the leaf may belong to the running transaction, which goes on changing it.
+    const tree = yield* openTreeAt(fs, cursor, cursor.data.slice());
     const meanwhile = fs.subvolumes.get(id);
     if (meanwhile !== undefined) return meanwhile;
     fs.subvolumes.set(id, tree);

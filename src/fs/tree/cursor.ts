@@ -20,6 +20,10 @@ import { readTreeBlock } from './tree-block-read.ts';
 const TRUE: Task<boolean> = new Completed(true);
 const FALSE: Task<boolean> = new Completed(false);
 
+/** The path of a cursor that is nowhere. */
+const NO_BLOCKS: TreeBlock[] = [];
+const NO_SLOTS: number[] = [];
+
 /** What a move inside the cache came to. */
 const MOVED = 1;
 const AT_END = 0;
@@ -33,8 +37,8 @@ export class Cursor {
   readonly fs: TreeHost;
   readonly tree: Tree;
   /** By level, the leaf at 0. */
-  protected readonly blocks: TreeBlock[] = [];
-  protected readonly slots: number[] = [];
+  protected blocks = NO_BLOCKS;
+  protected slots = NO_SLOTS;
   protected readonly wanted = new KeyWords();
   /** The last `seek` met its key exactly, and the cursor has not moved since. */
   found = false;
@@ -55,7 +59,7 @@ export class Cursor {
   release(): void {
     const held = this.held;
     this.held = null;
-    this.blocks.length = 0;
+    this.blocks = NO_BLOCKS;
     if (held !== null) held.release();
   }
 
@@ -208,6 +212,10 @@ export class Cursor {
     const { tree } = this;
     this.fs.world.touch(tree.resource, 'read');
     let block = this.isCommitRoot ? tree.commitRoot : tree.root;
+    if (this.blocks.length !== block.level + 1) {
+      this.blocks = new Array<TreeBlock>(block.level + 1);
+      this.slots = new Array<number>(block.level + 1);
+    }
     for (let level = block.level; ; level--) {
       if (this.isCommitRoot) this.fs.world.touch(TREE_BLOCK_0 + block.address, 'read');
       this.blocks[level] = block;
@@ -215,7 +223,6 @@ export class Cursor {
       if (level === 0) {
         this.found = position >= 0;
         this.slots[0] = position >= 0 ? position : -position - 1;
-        this.blocks.length = (this.isCommitRoot ? tree.commitRoot : tree.root).level + 1;
         return true;
       }
       const slot = position >= 0 ? position : Math.max(0, -position - 2);

@@ -56,7 +56,10 @@ export class TreeBlock {
   }
 }
 
-/** A key as the five unsigned words that order it: exact for all 64 bits, and quick to compare. */
+/**
+ * A key as the five words that order it: exact for all 64 bits, and quick to compare. The words are unsigned, but held as
+ * signed ones, which need no floating point.
+ */
 export class KeyWords {
   objectHigh = 0;
   objectLow = 0;
@@ -65,23 +68,16 @@ export class KeyWords {
   offsetLow = 0;
 
   set(objectid: number, type: number, offset: number): this {
-    const objectHigh = Math.floor(objectid / TWO_32);
-    this.objectHigh = objectHigh >>> 0;
-    this.objectLow = objectid - objectHigh * TWO_32;
-    this.type = type;
-    const offsetHigh = Math.floor(offset / TWO_32);
-    this.offsetHigh = offsetHigh >>> 0;
-    this.offsetLow = offset - offsetHigh * TWO_32;
-    return this;
+    return this.setExact(Math.floor(objectid / TWO_32), objectid, type, Math.floor(offset / TWO_32), offset);
   }
 
-  /** For offsets that use all 64 bits: hashes and halves of uuids. */
+  /** For offsets that use all 64 bits: hashes and halves of uuids. Of each word, the low 32 bits count. */
   setExact(objectHigh: number, objectLow: number, type: number, offsetHigh: number, offsetLow: number): this {
-    this.objectHigh = objectHigh >>> 0;
-    this.objectLow = objectLow >>> 0;
+    this.objectHigh = objectHigh | 0;
+    this.objectLow = objectLow | 0;
     this.type = type;
-    this.offsetHigh = offsetHigh >>> 0;
-    this.offsetLow = offsetLow >>> 0;
+    this.offsetHigh = offsetHigh | 0;
+    this.offsetLow = offsetLow | 0;
     return this;
   }
 
@@ -93,36 +89,41 @@ export class KeyWords {
   /** Takes the key stored at `at`. */
   read(view: DataView, at: number): this {
     return this.setExact(
-      view.getUint32(at + 4, true),
-      view.getUint32(at, true),
+      view.getInt32(at + 4, true),
+      view.getInt32(at, true),
       view.getUint8(at + TYPE_AT),
-      view.getUint32(at + OFFSET_AT + 4, true),
-      view.getUint32(at + OFFSET_AT, true),
+      view.getInt32(at + OFFSET_AT + 4, true),
+      view.getInt32(at + OFFSET_AT, true),
     );
   }
 
   write(view: DataView, at: number): void {
-    view.setUint32(at + 4, this.objectHigh, true);
-    view.setUint32(at, this.objectLow, true);
+    view.setInt32(at + 4, this.objectHigh, true);
+    view.setInt32(at, this.objectLow, true);
     view.setUint8(at + TYPE_AT, this.type);
-    view.setUint32(at + OFFSET_AT + 4, this.offsetHigh, true);
-    view.setUint32(at + OFFSET_AT, this.offsetLow, true);
+    view.setInt32(at + OFFSET_AT + 4, this.offsetHigh, true);
+    view.setInt32(at + OFFSET_AT, this.offsetLow, true);
   }
 
   /** Negative when the stored key sorts before this one, 0 when equal. */
   compareStored(view: DataView, at: number): number {
-    let stored = view.getUint32(at + 4, true);
-    if (stored !== this.objectHigh) return stored < this.objectHigh ? -1 : 1;
-    stored = view.getUint32(at, true);
-    if (stored !== this.objectLow) return stored < this.objectLow ? -1 : 1;
+    let stored = view.getInt32(at + 4, true);
+    if (stored !== this.objectHigh) return compareUnsigned(stored, this.objectHigh);
+    stored = view.getInt32(at, true);
+    if (stored !== this.objectLow) return compareUnsigned(stored, this.objectLow);
     stored = view.getUint8(at + TYPE_AT);
     if (stored !== this.type) return stored < this.type ? -1 : 1;
-    stored = view.getUint32(at + OFFSET_AT + 4, true);
-    if (stored !== this.offsetHigh) return stored < this.offsetHigh ? -1 : 1;
-    stored = view.getUint32(at + OFFSET_AT, true);
-    if (stored !== this.offsetLow) return stored < this.offsetLow ? -1 : 1;
+    stored = view.getInt32(at + OFFSET_AT + 4, true);
+    if (stored !== this.offsetHigh) return compareUnsigned(stored, this.offsetHigh);
+    stored = view.getInt32(at + OFFSET_AT, true);
+    if (stored !== this.offsetLow) return compareUnsigned(stored, this.offsetLow);
     return 0;
   }
+}
+
+/** Of two words that differ. */
+function compareUnsigned(a: number, b: number): number {
+  return a >>> 0 < b >>> 0 ? -1 : 1;
 }
 
 /**

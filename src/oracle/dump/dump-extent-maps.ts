@@ -1,4 +1,5 @@
 import { parseShownName } from '../../base/parse-name.ts';
+import { MODE_TYPE } from '../../fs/format/inode.ts';
 import type { DiskImage } from '../../record/image.ts';
 import { openImage } from '../structure/open-image.ts';
 import { type DumpRecord, plainNumber } from './dump-value.ts';
@@ -15,7 +16,7 @@ export interface DumpedExtentMaps {
 
 /**
  * What each range of a file leads to: `start`, `length`, `kind`, the extent on disk, and each copy of it on its device.
- * Gaps between items are holes. Null where there is no such file, or the way to it is damaged. `path` has escapes as
+ * Gaps between items are holes. Null where there is no such regular file, or the way to it is damaged. `path` has escapes as
  * names are shown.
  */
 export function dumpExtentMaps(images: readonly DiskImage[], fs: RawFilesystem, path: string): DumpedExtentMaps | null {
@@ -24,6 +25,7 @@ export function dumpExtentMaps(images: readonly DiskImage[], fs: RawFilesystem, 
   if (bytes === null || reader === null) return null;
   // The reader's names have one character for each byte.
   const stat = reader.stat(normal(Buffer.from(bytes).toString('latin1')));
+  if (stat !== null && (stat.mode & MODE_TYPE.MASK) !== MODE_TYPE.REGULAR) return null;
   const extents = stat === null ? null : reader.extentsOf(stat.tree, stat.inode);
   if (stat === null || extents === null) return null;
   const maps: DumpRecord[] = [];

@@ -2,6 +2,7 @@ import { readU64 } from '../../base/bytes.ts';
 import { nearestWord } from '../../base/nearest.ts';
 import { TREE_ID } from '../../fs/format/key.ts';
 import type { DiskImage } from '../../record/image.ts';
+import { checkImage } from '../structure/check-image.ts';
 import { SUPER } from '../structure/layout.ts';
 import { dumpChunks } from './dump-chunks.ts';
 import { type DumpedExtentMaps, dumpExtentMaps } from './dump-extent-maps.ts';
@@ -35,9 +36,13 @@ export interface DumpedTree extends RootPlace {
 
 /** There is nothing to dump of what was asked for; the message says what there is. */
 export class NothingToDump extends Error {
-  constructor(message: string) {
+  /** Damage may hide what was asked for. */
+  readonly isFault: boolean;
+
+  constructor(message: string, options = { isFault: false }) {
     super(message);
     this.name = 'NothingToDump';
+    this.isFault = options.isFault;
   }
 }
 
@@ -56,9 +61,21 @@ export function* dumpSections(images: readonly DiskImage[], wish: DumpWish): Gen
   }
   const fs = openRawFilesystem(images);
   // What is not there is said before anything else is.
-  const parts = 'chunks' in fs ? partsOf(images, fs, wish) : [];
+  const parts = 'chunks' in fs ? partsThatAreThere(images, fs, wish) : [];
   if (fs.problems.length > 0) yield { kind: 'problems', problems: fs.problems };
   yield* parts;
+}
+
+/** Of a damaged image nobody can say that something is not in it. */
+function partsThatAreThere(images: readonly DiskImage[], fs: RawFilesystem, wish: DumpWish): DumpSection[] {
+  try {
+    return partsOf(images, fs, wish);
+  } catch (error) {
+    if (!(error instanceof NothingToDump)) throw error;
+    const damage = checkImage(images, { verifyData: false, crashed: true }).errors[0];
+    if (damage === undefined) throw error;
+    throw new NothingToDump(`${error.message}; damage may hide it: ${damage.message}`, { isFault: true });
+  }
 }
 
 function partsOf(images: readonly DiskImage[], fs: RawFilesystem, wish: DumpWish): DumpSection[] {
@@ -82,7 +99,10 @@ function partsOf(images: readonly DiskImage[], fs: RawFilesystem, wish: DumpWish
 
 function extentMaps(images: readonly DiskImage[], fs: RawFilesystem, path: string): DumpSection {
   const file = dumpExtentMaps(images, fs, path);
-  if (file === null) throw new NothingToDump(`no file ${path} is to be found (paths start at the top-level subvolume)`);
+  if (file === null)
+    throw new NothingToDump(
+      `no regular file ${path} is to be found (paths start at the top-level subvolume, and no symbolic link is followed)`,
+    );
   return { kind: 'extent-maps', file };
 }
 

@@ -4,6 +4,7 @@ import { ChunkTreeVisitor, readSystemChunks } from '../structure/chunk-tree.ts';
 import { ExtentLedger } from '../structure/extent-ledger.ts';
 import { FaultCollector } from '../structure/fault-report.ts';
 import { findMembers, presumedMembers, readSuperblocks } from '../structure/members.ts';
+import { checkDeviceFsids } from '../structure/seed-devices.ts';
 import { checkSuperblock, readSuperblockCopy, type Superblock } from '../structure/superblock.ts';
 import { TreeWalker } from '../structure/tree-walk.ts';
 import { chunkTreeOf } from '../structure/trees-to-walk.ts';
@@ -36,6 +37,7 @@ export function openRawFilesystem(
   walker.walk(chunkTreeOf(superblock, chunkTree));
   // Without a chunk tree, the system chunks of the superblock still lead to what is left of it.
   if (chunkTree.chunks.length > 0) chunks.replaceChunks(chunkTree.chunks);
+  checkDeviceFsids(chunkTree.devices.values(), found, faults);
   if (chunkTree.devices.size > 0) {
     chunks.devices = findMembers(found, chunkTree.devices, images, { crashed: true }, faults).images;
   }

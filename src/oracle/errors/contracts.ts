@@ -69,6 +69,8 @@ export type Situation =
   | 'in-progress'
   /** Nothing is under way that could be cancelled. */
   | 'none-running'
+  /** Somebody took its device away. */
+  | 'being-removed'
   /** Somebody cancelled it, or made the file system read-only. */
   | 'cancelled'
   /** Mounted read-only, or made so. */
@@ -136,7 +138,7 @@ const ADMINISTRATION: Readonly<Record<string, Contract>> = {
     ENODEV: ['no-such-device', 'fault', 'aborted'],
     EINPROGRESS: ['in-progress'],
     ECANCELED: ['cancelled', 'aborted'],
-    EROFS: ['read-only', 'fault', 'aborted'],
+    EROFS: ['read-only', 'being-removed', 'fault', 'aborted'],
     ENOSPC: ['may-be-full', 'fault', 'aborted'],
   },
   'scrub-cancel': { ENOTCONN: ['none-running'] },
@@ -341,6 +343,7 @@ export const SITUATION_TEXT: Readonly<Record<Situation, string>> = {
   'device-needed': 'chunks or profiles needed the device',
   'in-progress': 'something that excludes it was under way',
   'none-running': 'nothing was running',
+  'being-removed': 'the device was being removed',
   cancelled: 'it was cancelled',
   'read-only': 'the file system was read-only',
   'in-use': 'something was in use',

@@ -51,6 +51,8 @@ function judged(operations: readonly OperationRecord[], record: object = {}) {
 const LEGAL: readonly (readonly [string, readonly OperationRecord[], object?])[] = [
   ['a scrub of an id that nobody has', [scrub('a', 1, 5, 'ENODEV', 3)]],
   ['a scrub of a device that is removed at the same time', [remove('b', 2, 9, 1), scrub('a', 1, 5, 'ENODEV')]],
+  ['a scrub of a device that is to be removed', [remove('b', 2, 9, 1, 'EOPNOTSUPP'), scrub('a', 3, 5, 'EROFS')]],
+  ['a scrub of all while one is removed', [remove('b', 2, 9, 1), scrub('a', 3, 5, 'EROFS', null)]],
   ['a scrub of a missing device', [scrub('a', 1, 5, 'ENODEV', 2)], { before: [member(1), disk(16 * MIB)] }],
   ['a scrub while the device is scrubbed', [scrub('a', 1, 5), scrub('b', 2, 3, 'EINPROGRESS')]],
   ['a scrub during a replace', [replace('a', 1, 5), scrub('b', 2, 3, 'EINPROGRESS', 2)]],
@@ -102,6 +104,8 @@ const BROKEN: readonly (readonly [string, readonly OperationRecord[], RegExp])[]
   ['a scrub of a member', [scrub('a', 1, 5, 'ENODEV')], /ENODEV/],
   ['a scrub of what was added before', [add('a#0', 1, 2, 2), scrub('a#1', 3, 5, 'ENODEV', 3)], /ENODEV/],
   ['a scrub before the removal', [scrub('a', 1, 3, 'ENODEV'), remove('b', 4, 9, 1)], /ENODEV/],
+  ['a scrub while another device is removed', [remove('b', 2, 9, 2), scrub('a', 3, 5, 'EROFS')], /EROFS/],
+  ['EROFS of a scrub before the removal', [scrub('a', 1, 3, 'EROFS'), remove('b', 4, 9, 1)], /EROFS/],
   ['a scrub in progress of another device', [scrub('a', 1, 5), scrub('b', 2, 3, 'EINPROGRESS', 2)], /EINPROGRESS/],
   ['a scrub in progress that was over', [scrub('a', 1, 2), scrub('b', 3, 4, 'EINPROGRESS')], /EINPROGRESS/],
   ['a scrub cancelled by nobody', [scrub('a', 1, 5, 'ECANCELED')], /ECANCELED/],

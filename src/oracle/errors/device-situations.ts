@@ -129,6 +129,14 @@ function scrubsSameDevice(a: Call, b: Call): boolean {
   return first === null || second === null || first === second;
 }
 
+/** The device that the call names, or one of them, may have been on its way out; also where that failed in the end. */
+export function mayBeLeaving(call: Call, { calls }: DeviceEvidence): boolean {
+  const devid = numberArgument(call, 'devid');
+  return calls.some(
+    (other) => other.kind === 'device-remove' && areConcurrent(other, call) && (devid === null || names(other, devid)),
+  );
+}
+
 /** Somebody may have cancelled the call: by a word for it, by going read-only, or by taking the device away. */
 export function mayBeCancelled(call: Call, { calls }: DeviceEvidence): boolean {
   return calls.some((other) => {

@@ -11,6 +11,7 @@ import {
   mayBeCancelled,
   mayBeInProgress,
   mayBeInUse,
+  mayBeLeaving,
   mayBeMember,
   mayBeReadOnly,
   mayBeTooSmall,
@@ -123,6 +124,8 @@ export function mayBe(situation: Situation, call: Call, errno: Errno, evidence: 
       return mayBeTooSmall(call, evidence);
     case 'in-progress':
       return mayBeInProgress(call, evidence);
+    case 'being-removed':
+      return mayBeLeaving(call, evidence);
     case 'cancelled':
       return mayBeCancelled(call, evidence);
     case 'read-only':

@@ -38,7 +38,7 @@ export interface MapRange {
 }
 
 /** What `KeptMaps.observe` replaces, while it looks for maps that were there before; one is enough for all inodes. */
-let replaced = new Float64Array(8 * FIELDS);
+const replaced: number[] = [];
 
 /**
  * The extent maps of one inode as last observed. Most of a large file stays as it was from one observation to the next:
@@ -49,7 +49,8 @@ export class KeptMaps {
   readonly inode: number;
   /** The step of its eviction; null while it is in memory. */
   evicted: Step | null = null;
-  private fields = new Float64Array(2 * FIELDS);
+  /** An array of numbers and no `Float64Array`: most inodes have few maps, and making one of those takes longer. */
+  private readonly fields: number[] = [];
   private count = 0;
   /** In the last observation two maps claimed one place. */
   private hasClash = false;
@@ -76,12 +77,16 @@ export class KeptMaps {
 
   /** Makes room for maps [from, to) in place of [from, end), which move to `replaced`; returns the end of those there. */
   private replace(from: number, end: number, to: number): number {
+    const { fields } = this;
     const size = (end - from) * FIELDS;
-    if (size > replaced.length) replaced = new Float64Array(size * 2);
-    for (let i = 0; i < size; i++) replaced[i] = this.fields[from * FIELDS + i]!;
+    for (let i = 0; i < size; i++) replaced[i] = fields[from * FIELDS + i]!;
     const count = this.count + to - end;
-    if (count * FIELDS > this.fields.length) this.grow(count);
-    if (to !== end) this.fields.copyWithin(to * FIELDS, end * FIELDS, this.count * FIELDS);
+    if (to < end) {
+      for (let i = end * FIELDS; i < this.count * FIELDS; i++) fields[i + (to - end) * FIELDS] = fields[i]!;
+    } else if (to > end) {
+      while (fields.length < count * FIELDS) fields.push(0);
+      for (let i = this.count * FIELDS - 1; i >= end * FIELDS; i--) fields[i + (to - end) * FIELDS] = fields[i]!;
+    }
     this.count = count;
     return size;
   }
@@ -194,12 +199,6 @@ export class KeptMaps {
       isPrealloc: (flags & PREALLOC) !== 0,
       since: fields[at + SINCE]!,
     };
-  }
-
-  private grow(count: number): void {
-    const larger = new Float64Array(Math.max(count * FIELDS, this.fields.length * 2));
-    larger.set(this.fields);
-    this.fields = larger;
   }
 }
 

@@ -35,6 +35,8 @@ const DIRECTORY_ENTRY_MIN = 24;
 const DIRECTORY_ENTRY_MAX = 280;
 const STATFS_BYTES = 120;
 const PAGE = 4096;
+/** Errors of opening a file to write that can be opened to read. */
+const NOT_TO_WRITE: ReadonlySet<string> = new Set(['EISDIR', 'EPERM']);
 /** Flags of fallocate(2). */
 export const FALLOCATE = { keepSize: 1, punchHole: 2, collapse: 8, zeroRange: 16, insert: 32 } as const;
 
@@ -123,9 +125,15 @@ export class LinuxData extends LinuxFiles {
     );
   }
 
-  /** Of a mapping made for this alone. */
+  /** Of a mapping made for this alone. Of a file that is not open to write none is shared, and nothing is synced. */
   msync(target: LinuxTarget, offset: number, length: number): void {
-    this.mapped(target, offset, length, PROT_READ, (address) => this.libc.call('msync', address, length, MS_SYNC));
+    const sync = (address: bigint) => this.libc.call('msync', address, length, MS_SYNC);
+    try {
+      this.mapped(target, offset, length, PROT_READ, sync, OPEN.readWrite);
+    } catch (error) {
+      if (!(error instanceof LinuxError && NOT_TO_WRITE.has(error.code))) throw error;
+      this.mapped(target, offset, length, PROT_READ, sync);
+    }
   }
 
   private mapped<T>(
@@ -134,8 +142,8 @@ export class LinuxData extends LinuxFiles {
     length: number,
     protection: number,
     body: (address: bigint) => T,
+    flags = protection === PROT_READ ? OPEN.readOnly : OPEN.readWrite,
   ): T {
-    const flags = protection === PROT_READ ? OPEN.readOnly : OPEN.readWrite;
     return this.withFile(target, flags, (file) => {
       const start = offset - (offset % PAGE);
       const size = offset + length - start;

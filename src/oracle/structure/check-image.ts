@@ -12,6 +12,7 @@ import { FileExtentChecker } from './file-extents.ts';
 import { FileTreeVisitor } from './file-tree.ts';
 import { checkFreeSpace, FreeSpaceVisitor } from './free-space-tree.ts';
 import { FILE_EXTENT_INLINE, FILE_EXTENT_SIZE, FIRST_FREE_OBJECTID, TREE, TYPE } from './layout.ts';
+import { AllocatedExtents } from './log-items.ts';
 import { checkLogTrees } from './log-tree.ts';
 import {
   checkBlanks,
@@ -23,14 +24,17 @@ import {
   readSuperblocks,
 } from './members.ts';
 import type { SubvolumeEntry } from './name-links.ts';
+import { QuotaTreeVisitor } from './quota-tree.ts';
+import { QuotaUse } from './quota-use.ts';
 import { checkReplace } from './replace-item.ts';
 import { checkRootReferences } from './root-references.ts';
 import { type RootItem, RootTreeVisitor } from './root-tree.ts';
+import { checkDeviceFsids } from './seed-devices.ts';
 import { checkSpace } from './space-accounts.ts';
-import { checkSuperblock, type Superblock } from './superblock.ts';
+import { checkSuperblock, isMetadataOnly, type Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 import { TreeWalker, type WalkedTree } from './tree-walk.ts';
-import { chunkTreeOf, rootTreeOf, systemTree } from './trees-to-walk.ts';
+import { chunkTreeOf, rootTreeOf, systemTree, type TreeToWalk } from './trees-to-walk.ts';
 import { UuidTreeVisitor } from './uuid-tree.ts';
 
 export interface CheckOptions {
@@ -55,7 +59,7 @@ export function checkImage(images: readonly DiskImage[], options: CheckOptions =
 
 class ImageCheck {
   readonly #images: readonly DiskImage[];
-  readonly #verifyData: boolean;
+  #verifyData: boolean;
   readonly #verifyCopies: boolean;
   readonly #crashed: boolean;
   readonly #faults = new FaultCollector();
@@ -84,11 +88,13 @@ class ImageCheck {
     }
     this.#super = newest;
     if (!checkSuperblock(newest, faults)) return faults.report(newest.generation);
+    if (isMetadataOnly(newest)) this.#verifyData = false;
     this.#chunks = new ChunkMap(presumedMembers(supers, this.#images).images);
     this.#walker = new TreeWalker(newest, this.#chunks, this.#ledger, faults, { verifyCopies: this.#verifyCopies });
 
     const chunkTree = new ChunkTreeVisitor(newest, faults);
     const chunkTreeComplete = this.#readChunks(chunkTree);
+    if (!checkDeviceFsids(chunkTree.devices.values(), supers, faults)) return faults.report(newest.generation);
     const members = findMembers(supers, chunkTree.devices, this.#images, options, faults);
     this.#chunks.devices = members.images;
     compareMembers(members.target === null ? members.supers : [...members.supers, members.target], options, faults);
@@ -118,7 +124,9 @@ class ImageCheck {
     const freeSpaceComplete = this.#walkSystemTree(TREE.FREE_SPACE, freeSpace);
     const uuids = new UuidTreeVisitor(faults);
     const uuidsComplete = this.#walkSystemTree(TREE.UUID, uuids);
-    this.#walkSystemTree(TREE.QUOTA, ACCEPT_ALL);
+    const quotas = new QuotaTreeVisitor(newest, faults);
+    const quotasComplete = this.#walkSystemTree(TREE.QUOTA, quotas);
+    const use = quotasComplete ? new QuotaUse() : null;
     const files = new FileExtentChecker(
       newest,
       this.#ledger,
@@ -127,15 +135,16 @@ class ImageCheck {
       this.#verifyData ? this.#chunks : null,
       faults,
     );
-    for (const { block, slot, objectid, offset, at, size } of this.#roots.fileExtents) {
-      if (size === FILE_EXTENT_SIZE) files.countReference(block, slot, objectid, offset, at);
-    }
-    this.#walkFileTrees(files);
-    checkLogTrees(newest, this.#chunks, this.#ledger, copies, faults);
+    this.#roots.files.check(files, groups.groups);
+    const everySubvolumeRead = this.#walkFileTrees(files, use);
+    const allocated = extentTree ? new AllocatedExtents(this.#ledger.items) : null;
+    const logFacts = { sup: newest, chunks: this.#chunks, allocated, csums: csumsComplete ? csums : null };
+    const trees = new Set(this.#roots.roots.keys());
+    checkLogTrees({ ...logFacts, ...copies, verifyData: this.#verifyData, trees }, faults);
 
     const volume = { sup: newest, images: this.#chunks.devices, chunks: this.#chunks, devices: chunkTree.devices };
-    const trees = { extents: deviceTree.extents, chunkTreeComplete, deviceTreeComplete };
-    checkVolume({ ...volume, ...trees }, members.supers, faults);
+    const complete = { chunkTreeComplete, deviceTreeComplete };
+    checkVolume({ ...volume, extents: deviceTree.extents, ...complete }, members.supers, faults);
     if (deviceTreeComplete && chunkTreeComplete) {
       checkReplace(deviceTree.replaces, chunkTree.devices, members, options, faults);
     }
@@ -148,6 +157,7 @@ class ImageCheck {
       faults.leaveOut('the free space tree is marked invalid: it was not compared with the extents');
     }
     if (csumsComplete && extentTree) csums.checkAgainstExtents(this.#ledger);
+    if (quotasComplete) quotas.check(everySubvolumeRead && extentTree ? use : null, this.#ledger);
     if (uuidsComplete && rootTreeComplete) uuids.check(this.#roots.roots, faults);
     if (!this.#everyTreeRead) {
       faults.leaveOut('a tree could not be read in full: extents that nothing seems to use were not reported');
@@ -190,11 +200,17 @@ class ImageCheck {
 
   #checkRequiredRoots(): void {
     const required: number[] = [TREE.EXTENT, TREE.DEV, TREE.FS, TREE.CSUM, TREE.DATA_RELOC];
-    if (this.#super.hasReadOnly('FREE_SPACE_TREE_VALID')) required.push(TREE.FREE_SPACE);
+    const hasFreeSpaceTree = this.#super.hasReadOnly('FREE_SPACE_TREE');
+    if (hasFreeSpaceTree) required.push(TREE.FREE_SPACE);
     if (this.#super.hasReadOnly('BLOCK_GROUP_TREE')) required.push(TREE.BLOCK_GROUP);
     for (const id of required) {
       if (this.#roots.roots.has(id)) continue;
       this.#faults.error('tree', { tree: id }, 'root-missing', 'the root tree has no root item for it');
+    }
+    if (!hasFreeSpaceTree && this.#roots.roots.has(TREE.FREE_SPACE)) {
+      // Linux would make another one, and fail.
+      const what = 'a free space tree without the feature FREE_SPACE_TREE';
+      this.#faults.error('tree', { tree: TREE.FREE_SPACE }, 'superblock-compat-ro', what);
     }
     checkRootReferences(this.#super, this.#roots, this.#faults);
     checkBackupTrees(this.#super, this.#roots.roots, this.#faults);
@@ -210,23 +226,30 @@ class ImageCheck {
     );
   }
 
-  #walkFileTrees(files: FileExtentChecker): void {
+  /** @returns whether all were read in full and none is being deleted, so that `use` has all that they refer to. */
+  #walkFileTrees(files: FileExtentChecker, use: QuotaUse | null): boolean {
     const entries: SubvolumeEntry[] = [];
+    let everyTreeRead = true;
     const judged = new Set<number>();
     for (const root of this.#roots.roots.values()) {
       const isSubvolume = root.id === TREE.FS || root.id >= FIRST_FREE_OBJECTID;
       if (!isSubvolume && root.id !== TREE.DATA_RELOC) continue;
       if (root.refs === 0) {
         this.#walkDroppedTree(root, files);
+        everyTreeRead = false;
         continue;
       }
       const visitor = new FileTreeVisitor(root.id, this.#super, files, this.#faults);
-      const complete = this.#note(this.#walker.walk(this.#fileTree(root, visitor)));
+      const tree = this.#fileTree(root, visitor);
+      const counted = use !== null && isSubvolume ? { ...tree, ...countedFor(use, root.id, visitor) } : tree;
+      const complete = this.#note(this.#walker.walk(counted));
+      if (!complete) everyTreeRead = false;
       visitor.finish(complete);
       entries.push(...visitor.links.subvolumes);
       if (complete) judged.add(root.id);
     }
     this.#checkSubvolumeEntries(entries, judged);
+    return everyTreeRead;
   }
 
   #fileTree(root: RootItem, visitor: ItemVisitor) {
@@ -273,7 +296,9 @@ class ImageCheck {
   }
 }
 
-const ACCEPT_ALL: ItemVisitor = { item: () => {} };
+function countedFor(use: QuotaUse, subvolume: number, visitor: ItemVisitor): Pick<TreeToWalk, 'visitor' | 'meet'> {
+  return { visitor: use.watch(subvolume, visitor), meet: (logical) => use.add(subvolume, logical) };
+}
 
 class ReferenceVisitor implements ItemVisitor {
   readonly #files: FileExtentChecker;

@@ -102,10 +102,6 @@ export class ChunkTreeVisitor implements ItemVisitor {
       const what = `uuid is also that of device ${twin.id}`;
       faults.item(block, slot, 'dev-item-uuid-twice', what, showUuid(view, at + 66));
     }
-    if (!sameUuid(view, at + 82, this.#sup.view, this.#sup.headerFsidAt)) {
-      const expect = showUuid(this.#sup.view, this.#sup.headerFsidAt);
-      faults.item(block, slot, 'dev-item-fsid', 'fsid of the device is wrong', showUuid(view, at + 82), expect);
-    }
   }
 }
 

@@ -184,6 +184,7 @@ const DEVICE_FIELDS = [
   ['type', 36, false],
   ['generation', 44, false],
   ['io_align and io_width', 24, false],
+  ['sector_size and the low half of type', 32, false],
   ['start_offset', 52, false],
   ['dev_group, seek_speed and bandwidth', 58, false],
 ] as const;

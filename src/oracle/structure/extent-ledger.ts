@@ -44,6 +44,8 @@ export class Extent {
   owner = 0;
   blockGeneration = 0;
   blockLevel = 0;
+  /** The header says that a relocation wrote the block. */
+  isMoved = false;
   goodCopy = 0;
   /** The last tree walk that came by. */
   walk = -1;
@@ -184,6 +186,10 @@ function checkTreeBlockItem(extent: Extent, faults: FaultCollector): void {
     faults.error('extent', placeOf(extent), 'extent-generation', what, extent.generation, extent.blockGeneration);
   }
   if (extent.isFullBackref) return;
+  if (extent.isMoved) {
+    const what = 'the block has the flag RELOC, its extent item not FULL_BACKREF';
+    faults.error('extent', placeOf(extent), 'extent-flags', what, extent.flags, EXTENT_FLAG_FULL_BACKREF);
+  }
   // Without FULL_BACKREF the owner itself is among those who refer to the block.
   const owned = extent.references.some((r) => r.type === TYPE.TREE_BLOCK_REF && r.root === extent.owner);
   if (!owned) {

@@ -1,4 +1,5 @@
 import { readU64 } from '../../base/bytes.ts';
+import { decompressData } from '../../fs/format/compression.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import { beginsAsCompressed, describeBeginning } from './compressed-data.ts';
 import type { CsumTreeVisitor } from './csum-tree.ts';
@@ -59,6 +60,8 @@ export class FileExtentChecker {
   readonly #extentTreeComplete: boolean;
   readonly #data: ChunkMap | null;
   readonly #faults: FaultCollector;
+  /** Compressed extents that have given their bytes back: many files may share one. */
+  readonly #unpacked = new Set<string>();
 
   /** `data`: where compressed data may be looked at; null when no data is to be read. */
   constructor(
@@ -165,7 +168,12 @@ export class FileExtentChecker {
       faults.item(block, slot, 'inline-extent-ram-bytes', 'ram_bytes is impossible', ramBytes, `1 to ${SECTOR}`);
     }
     const data = block.bytes.subarray(at + FILE_EXTENT_INLINE_START, at + size);
-    if (compression !== 0 && block.first) this.#checkCompressed(block, slot, compression, data, stored);
+    if (compression !== 0 && compression < COMPRESSION_NAMES.length && block.first) {
+      if (!beginsAsCompressed(compression, data, stored)) this.#checkCompressed(block, slot, compression, data, stored);
+      else if (ramBytes > 0 && ramBytes <= SECTOR && decompressData(compression, data, ramBytes, true) === null) {
+        this.#cannotUnpack(block, slot, compression);
+      }
+    }
     tally.bytes += compression === 0 ? stored : ramBytes;
     tally.inlineBytes = ramBytes;
     tally.inlineHasNul = data.includes(0);
@@ -221,7 +229,9 @@ export class FileExtentChecker {
     }
     if (!block.first) return;
     this.countReference(block, slot, inode, offset, at);
-    if (compression !== 0) this.#checkStored(block, slot, compression, type, diskStart, diskLength, csums);
+    if (compression !== 0) {
+      this.#checkStored(block, slot, compression, type, diskStart, diskLength, ramBytes, csums);
+    }
     this.#checkCsums(block, slot, compression, type, diskStart, diskLength, extentOffset, length, csums);
   }
 
@@ -233,6 +243,7 @@ export class FileExtentChecker {
     type: number,
     start: number,
     length: number,
+    ramBytes: number,
     rule: CsumRule,
   ): void {
     if (rule === 'forbidden') {
@@ -240,16 +251,35 @@ export class FileExtentChecker {
       this.#faults.warnItem(block, slot, 'file-extent-compressed-nodatasum', what, compression, 0);
     }
     if (type !== FILE_EXTENT_REGULAR || compression >= COMPRESSION_NAMES.length || this.#data === null) return;
-    if (!(start > 0) || start % SECTOR !== 0 || !(length > 0)) return;
+    if (!(start > 0) || start % SECTOR !== 0 || !(length > 0) || !(ramBytes > 0)) return;
     let seen: Uint8Array | null = null;
+    let beginsRight = false;
     for (let copy = 0; copy < this.#data.copiesAt(start); copy++) {
       const bytes = this.#data.read(start, SECTOR, copy);
       if (bytes === null) continue;
       // A copy that is damaged is the checksum's business.
-      if (beginsAsCompressed(compression, bytes, length)) return;
-      seen ??= bytes;
+      if (!beginsAsCompressed(compression, bytes, length)) seen ??= bytes;
+      else if (this.#unpacks(compression, start, length, ramBytes, copy)) return;
+      else beginsRight = true;
     }
     if (seen !== null) this.#checkCompressed(block, slot, compression, seen, length);
+    else if (beginsRight) this.#cannotUnpack(block, slot, compression);
+  }
+
+  /** Whether one copy of a compressed extent gives its bytes back. */
+  #unpacks(compression: number, start: number, length: number, ramBytes: number, copy: number): boolean {
+    if (length > COMPRESSED_EXTENT_MAX || ramBytes > COMPRESSED_EXTENT_MAX) return true;
+    const key = `${start} ${copy} ${length} ${ramBytes} ${compression}`;
+    if (this.#unpacked.has(key)) return true;
+    const stored = this.#data!.read(start, length, copy);
+    if (stored === null || decompressData(compression, stored, ramBytes, false) === null) return false;
+    this.#unpacked.add(key);
+    return true;
+  }
+
+  #cannotUnpack(block: TreeBlock, slot: number, compression: number): void {
+    const what = 'compressed data does not give its bytes back';
+    this.#faults.item(block, slot, 'compressed-data-format', what, COMPRESSION_NAMES[compression]);
   }
 
   #checkCompressed(block: TreeBlock, slot: number, compression: number, bytes: Uint8Array, length: number): void {
@@ -299,7 +329,7 @@ export class FileExtentChecker {
     const fields = [ramBytes, diskStart, diskLength, extentOffset, length];
     for (let i = 0; i < fields.length; i++) {
       const value = fields[i]!;
-      if (value >= 0 && (value % SECTOR === 0 || (i === 0 && compression !== 0))) continue;
+      if (value >= 0 && value % SECTOR === 0) continue;
       const what = `${EXTENT_FIELDS[i]} is not a multiple of 4096`;
       faults.item(block, slot, 'file-extent-alignment', what, value);
     }

@@ -1,33 +1,27 @@
 import { readU64 } from '../../base/bytes.ts';
-import { rawCrc32c } from '../../base/crc32c.ts';
+import { type DirectoryEntry, readDirectoryItems } from './directory-items.ts';
 import { directoriesInCycles } from './directory-paths.ts';
-import { type FaultCollector, showName } from './fault-report.ts';
+import type { FaultCollector } from './fault-report.ts';
 import { type CsumRule, type FileExtentChecker, FileExtentTally } from './file-extents.ts';
 import { checkInodeItem } from './inode-item.ts';
 import { type InodeReference, readExtendedReferences, readInodeReferences } from './inode-references.ts';
 import {
-  DIR_ITEM_SIZE,
   entryTypeOf,
   FIRST_FREE_OBJECTID,
   INODE_ITEM_SIZE,
   INODE_NODATASUM,
-  NAME_MAX,
   SECTOR,
   showKey,
   TREE,
   TYPE,
 } from './layout.ts';
 import { NameLinks } from './name-links.ts';
-import { byteString } from './raw-fields.ts';
-import { checkSubvolumeEntry } from './subvolume-entry.ts';
-import type { Superblock } from './superblock.ts';
+import { isMetadataOnly, type Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-block.ts';
-import { checkXattr } from './xattr-items.ts';
 
 const MODE_DIRECTORY = 4;
 const MODE_REGULAR = 8;
 const MODE_SYMLINK = 10;
-const NAME_HASH_SEED = 0xfffffffe;
 
 /**
  * Judges one subvolume: inodes, names and file extents. Relies on the tree's order: all items of one inode follow each
@@ -215,48 +209,8 @@ export class FileTreeVisitor implements ItemVisitor {
     at: number,
     size: number,
   ): void {
-    const { view, bytes } = block;
-    const faults = this.#faults;
-    const end = at + size;
-    const isXattr = keyType === TYPE.XATTR_ITEM;
-    let count = 0;
-    const xattrs: string[] = [];
-    for (let cursor = at; cursor < end; ) {
-      const fits = cursor + DIR_ITEM_SIZE <= end;
-      const dataLength = fits ? view.getUint16(cursor + 25, true) : 0;
-      const nameLength = fits ? view.getUint16(cursor + 27, true) : 0;
-      const nameAt = cursor + DIR_ITEM_SIZE;
-      const next = nameAt + nameLength + dataLength;
-      if (nameLength === 0 || nameLength > NAME_MAX || next > end) {
-        const what = 'length of a name does not fit the item';
-        faults.item(block, slot, 'dir-item-size', what, nameLength, `1 to ${NAME_MAX}, within ${size} bytes`);
-        return;
-      }
-      count++;
-      if (keyType !== TYPE.DIR_INDEX && block.first) {
-        const expect = rawCrc32c(NAME_HASH_SEED, bytes.subarray(nameAt, nameAt + nameLength));
-        if (offset !== expect) faults.item(block, slot, 'name-hash', 'key is not the hash of the name', offset, expect);
-      }
-      const transid = readU64(view, cursor + 17);
-      if ((transid < 0 || transid > block.written) && block.first) {
-        const what = 'transid of an entry is from the future';
-        // mkfs.btrfs --rootdir writes whatever was in its memory there.
-        faults.warnItem(block, slot, 'dir-item-transid', what, transid, `≤ ${block.written}`);
-      }
-      const type = view.getUint8(cursor + 29);
-      if (isXattr) {
-        const name = byteString(bytes, nameAt, nameLength);
-        if (block.first) checkXattr(block, slot, cursor, name, faults);
-        if (xattrs.includes(name)) {
-          faults.item(block, slot, 'xattr-twice', 'an inode has an attribute twice', showName(name));
-        }
-        xattrs.push(name);
-      } else this.#entry(block, slot, inode, keyType, offset, cursor, type, dataLength, nameLength);
-      cursor = next;
-    }
-    if (count === 0) faults.item(block, slot, 'dir-item-size', 'an entry without a name', 0);
-    if (keyType === TYPE.DIR_INDEX && count > 1) {
-      faults.item(block, slot, 'dir-index-count', 'more than one name for one index', count, 1);
+    for (const entry of readDirectoryItems(block, slot, keyType, offset, at, size, this.#faults)) {
+      if (keyType !== TYPE.XATTR_ITEM) this.#entry(block, slot, inode, keyType, offset, entry);
     }
   }
 
@@ -266,31 +220,14 @@ export class FileTreeVisitor implements ItemVisitor {
     directory: number,
     keyType: number,
     offset: number,
-    at: number,
-    type: number,
-    dataLength: number,
-    nameLength: number,
+    { name, child, type, isSubvolume }: DirectoryEntry,
   ): void {
-    const { view } = block;
     const faults = this.#faults;
-    if (dataLength !== 0) faults.item(block, slot, 'dir-item-data', 'a directory entry carries data', dataLength, 0);
-    if (type < 1 || type > 7) faults.item(block, slot, 'dir-item-type', 'type of an entry is unknown', type, '1 to 7');
-    const child = readU64(view, at);
-    const locationType = view.getUint8(at + 8);
-    const locationOffset = readU64(view, at + 9);
-    const isSubvolume = locationType === TYPE.ROOT_ITEM;
-    // A subvolume is named with offset −1, or by older kernels with the transaction of the snapshot.
-    if ((!isSubvolume && locationType !== TYPE.INODE_ITEM) || (!isSubvolume && locationOffset !== 0)) {
-      const what = 'an entry leads to something that is no inode';
-      faults.item(block, slot, 'dir-item-location', what, showKey(child, locationType, locationOffset));
-    }
-    if (isSubvolume) checkSubvolumeEntry(block, slot, child, locationOffset, type, faults);
     if (this.#hasItem && !this.#isDirectory && this.#entries === 0) {
       faults.item(block, slot, 'entry-in-non-directory', 'an entry in something that is no directory', directory);
     }
     this.#entries++;
-    this.#nameBytes += nameLength;
-    const name = byteString(block.bytes, at + DIR_ITEM_SIZE, nameLength);
+    this.#nameBytes += name.length;
     if (keyType === TYPE.DIR_ITEM) {
       this.#checkNameBytes(block, slot, name);
       this.links.addItem(directory, name, child, type, isSubvolume);
@@ -355,7 +292,7 @@ export class FileTreeVisitor implements ItemVisitor {
       const place = { tree: this.#tree, inode: this.#inode, block: this.#block, slot: this.#slot };
       const what = 'target of a symlink is stored with one byte more';
       this.#faults.warn('inode', place, 'symlink-size', what, this.#size, tally.inlineBytes);
-    } else if (tally.inlineHasNul) {
+    } else if (tally.inlineHasNul && !isMetadataOnly(this.#sup)) {
       this.#error('symlink-target', 'target of a symlink ends within itself', 'a NUL byte', 'none');
     } else if (tally.inlineBytes !== this.#size) {
       this.#error('symlink-size', 'size of a symlink is not that of its target', this.#size, tally.inlineBytes);

@@ -33,7 +33,8 @@ export function checkInodeItem(
 ): void {
   const { view } = block;
   const isFileId = objectid >= FIRST_FREE_OBJECTID || (objectid < 0 && objectid <= LAST_FREE_OBJECTID);
-  if (!isFileId && objectid !== TREE.FREE_INO) {
+  const isRootDirectory = block.tree === TREE.ROOT && objectid === TREE.ROOT_TREE_DIR;
+  if (!isFileId && !isRootDirectory && objectid !== TREE.FREE_INO) {
     faults.item(block, slot, 'inode-number', 'inode number is outside the range of files', objectid, '≥ 256');
   }
   if (offset !== 0) faults.item(block, slot, 'inode-key-offset', 'offset of an inode key is not zero', offset, 0);
@@ -55,7 +56,10 @@ export function checkInodeItem(
     const what = `nanoseconds of ${name} are too many`;
     faults.item(block, slot, 'inode-time', what, nanoseconds, `< ${NANOSECONDS}`);
   }
-  if (!isZero(view, at + 80, 32)) faults.warnItem(block, slot, 'inode-reserved', 'reserved bytes are not zero');
+  // In a log Linux leaves there what was in its memory.
+  const isLogged = block.tree === TREE.TREE_LOG;
+  if (!isLogged && !isZero(view, at + 80, 32))
+    faults.warnItem(block, slot, 'inode-reserved', 'reserved bytes are not zero');
 }
 
 function checkMode(block: TreeBlock, slot: number, at: number, size: number, faults: FaultCollector): void {

@@ -47,6 +47,7 @@ export const SUPER = {
   cacheGeneration: 555,
   uuidTreeGeneration: 563,
   metadataUuid: 571,
+  globalRoots: 587,
   reserved: 595,
   sysChunkArray: 811,
   superRoots: 2859,
@@ -142,6 +143,8 @@ export const FIRST_FREE_OBJECTID = 256;
 /** Also the objectid of every chunk. */
 export const FIRST_CHUNK_TREE_OBJECTID = 256;
 export const LAST_FREE_OBJECTID = -256;
+/** The id of a quota group: its level above this bit, a number of its own below. */
+export const QGROUP_LEVEL_SHIFT = 48;
 
 export const TYPE = {
   UNTYPED: 0,
@@ -211,6 +214,9 @@ export const DEV_REPLACE = {
 } as const;
 export const REPLACE_STATE_NAMES = ['NEVER_STARTED', 'STARTED', 'FINISHED', 'CANCELED', 'SUSPENDED'] as const;
 export const BLOCK_GROUP_SIZE = 24;
+export const BALANCE_ITEM_SIZE = 448;
+/** Of the old free space cache: the key of its inode, a generation, two counts. */
+export const FREE_SPACE_HEADER_SIZE = 41;
 export const EXTENT_ITEM_SIZE = 24;
 export const INODE_ITEM_SIZE = 160;
 export const ROOT_ITEM_SIZE = 439;
@@ -300,9 +306,9 @@ export function entryTypeOf(mode: number): number {
   }
 }
 
-/** Trees whose blocks snapshots may share: the top level, subvolumes, and the two that hold relocated data. */
-export function isFileTree(tree: number): boolean {
-  return tree === TREE.FS || tree >= FIRST_FREE_OBJECTID || (tree < LAST_FREE_OBJECTID && tree < 0);
+/** The top level and what may be a subvolume: from 2^48 on, numbers are those of quota groups. */
+export function isSubvolumeId(tree: number): boolean {
+  return tree === TREE.FS || (tree >= FIRST_FREE_OBJECTID && tree < 2 ** QGROUP_LEVEL_SHIFT);
 }
 
 function typeNames(): string[] {

@@ -3,6 +3,7 @@ import type { DeviceItem } from './chunk-tree.ts';
 import type { FaultCollector } from './fault-report.ts';
 import { SUPER, SUPER_OFFSETS, SUPER_SIZE } from './layout.ts';
 import { sameUuid, showUuid } from './raw-fields.ts';
+import { isSeed } from './seed-devices.ts';
 import {
   checkMirrors,
   firstDifference,
@@ -94,7 +95,8 @@ function leaveOutStrangers(
     if (!sameUuid(sup.view, SUPER.fsid, newest!.view, SUPER.fsid)) {
       const have = showUuid(sup.view, SUPER.fsid);
       const expect = showUuid(newest!.view, SUPER.fsid);
-      faults.error('superblock', place, 'foreign-device', 'another file system', have, expect);
+      if (isSeed(sup)) faults.unsupported.push(`SEEDING: image ${sup.image} is of the seed file system ${have}`);
+      else faults.error('superblock', place, 'foreign-device', 'another file system', have, expect);
       continue;
     }
     const twin = members.find((other) => isSameDevice(other, sup));

@@ -31,13 +31,13 @@ export function checkRootReferences(sup: Superblock, roots: RootTreeVisitor, fau
   checkReferenceTargets(roots, faults);
   checkSubvolumeParents(roots, faults);
   checkUuids(roots, faults);
-  if (roots.defaultSubvolume !== -1 && !roots.roots.has(roots.defaultSubvolume)) {
+  if (roots.files.defaultSubvolume !== -1 && !roots.roots.has(roots.files.defaultSubvolume)) {
     const what = 'the default subvolume does not exist';
-    faults.error('root', { id: roots.defaultSubvolume }, 'default-subvolume', what);
-  } else if (roots.defaultSubvolume >= FIRST_FREE_OBJECTID && !sup.has('DEFAULT_SUBVOL')) {
+    faults.error('root', { id: roots.files.defaultSubvolume }, 'default-subvolume', what);
+  } else if (roots.files.defaultSubvolume >= FIRST_FREE_OBJECTID && !sup.has('DEFAULT_SUBVOL')) {
     // Linux looks at the entry only; kernels that know no other default must not mount it.
     const what = 'another default subvolume without the feature DEFAULT_SUBVOL';
-    faults.warn('root', { id: roots.defaultSubvolume }, 'default-subvolume', what);
+    faults.warn('root', { id: roots.files.defaultSubvolume }, 'default-subvolume', what);
   }
 }
 

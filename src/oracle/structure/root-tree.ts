@@ -1,10 +1,8 @@
 import { readU64 } from '../../base/bytes.ts';
-import { rawCrc32c } from '../../base/crc32c.ts';
 import type { FaultCollector, FaultPlace } from './fault-report.ts';
 import {
-  DIR_ITEM_SIZE,
+  BALANCE_ITEM_SIZE,
   FIRST_FREE_OBJECTID,
-  INODE_ITEM_SIZE,
   LEVEL_MAX,
   NAME_MAX,
   ROOT_ITEM_LEGACY_SIZE,
@@ -17,6 +15,7 @@ import {
 } from './layout.ts';
 import { byteString, isZero } from './raw-fields.ts';
 import { checkRootFields } from './root-item-fields.ts';
+import { RootTreeFiles } from './root-tree-files.ts';
 import { hex, type Superblock } from './superblock.ts';
 import type { ItemVisitor, TreeBlock } from './tree-block.ts';
 
@@ -49,9 +48,6 @@ export interface RootReference {
   readonly place: FaultPlace;
 }
 
-/** Extents that items of the root tree refer to: the files of the old free space cache. */
-export type FileExtentHandler = ItemVisitor;
-
 const SYSTEM_TREES: ReadonlySet<number> = new Set([
   TREE.EXTENT,
   TREE.DEV,
@@ -68,16 +64,7 @@ export class RootTreeVisitor implements ItemVisitor {
   readonly forward: RootReference[] = [];
   readonly backward: RootReference[] = [];
   readonly orphans = new Set<number>();
-  /** Leaves that hold file extents: counted once the extent tree is known. */
-  readonly fileExtents: {
-    block: TreeBlock;
-    slot: number;
-    objectid: number;
-    offset: number;
-    at: number;
-    size: number;
-  }[] = [];
-  defaultSubvolume = -1;
+  readonly files: RootTreeFiles;
   /** There are trees that are not walked, and that may refer to extents. */
   hasForeignRoots = false;
   readonly #sup: Superblock;
@@ -86,6 +73,7 @@ export class RootTreeVisitor implements ItemVisitor {
   constructor(sup: Superblock, faults: FaultCollector) {
     this.#sup = sup;
     this.#faults = faults;
+    this.files = new RootTreeFiles(faults);
   }
 
   item(block: TreeBlock, slot: number, objectid: number, type: number, offset: number, at: number, size: number): void {
@@ -100,24 +88,32 @@ export class RootTreeVisitor implements ItemVisitor {
         this.#reference(block, slot, offset, objectid, at, size, this.backward);
         break;
       case TYPE.ORPHAN_ITEM:
+        if (size !== 0) this.#faults.item(block, slot, 'item-size', 'an orphan item has no data', size, 0);
         if (objectid !== TREE.ORPHAN) this.#unexpected(block, slot, objectid, type, offset);
         else this.orphans.add(offset);
         break;
       case TYPE.DIR_ITEM:
-        this.#directoryItem(block, slot, objectid, offset, at, size);
+        this.files.directoryItem(block, slot, objectid, offset, at, size);
         break;
       case TYPE.EXTENT_DATA:
-        this.fileExtents.push({ block, slot, objectid, offset, at, size });
-        break;
-      case TYPE.TEMPORARY_ITEM:
-        this.#faults.leaveOut('a balance is recorded as unfinished: relocation trees were not judged');
+        this.files.fileExtent(block, slot, objectid, offset, at, size);
         break;
       case TYPE.INODE_ITEM:
-        if (size !== INODE_ITEM_SIZE)
-          this.#faults.item(block, slot, 'item-size', 'size of an inode item is wrong', size);
+        this.files.inodeItem(block, slot, objectid, offset, at, size);
         break;
       case TYPE.INODE_REF:
+        this.files.reference(block, slot, offset, at, size);
+        break;
       case TYPE.UNTYPED:
+        this.files.header(block, slot, objectid, offset, at, size);
+        break;
+      case TYPE.TEMPORARY_ITEM:
+        if (objectid !== TREE.BALANCE) this.#unexpected(block, slot, objectid, type, offset);
+        else if (size !== BALANCE_ITEM_SIZE) {
+          this.#faults.item(block, slot, 'item-size', 'size of a balance item is wrong', size, BALANCE_ITEM_SIZE);
+        }
+        this.#faults.leaveOut('a balance is recorded as unfinished: relocation trees were not judged');
+        break;
       case TYPE.XATTR_ITEM:
       case TYPE.PERSISTENT_ITEM:
         break;
@@ -183,7 +179,9 @@ export class RootTreeVisitor implements ItemVisitor {
     if (root.lastSnapshot < 0 || root.lastSnapshot > max) {
       faults.item(block, slot, 'root-last-snapshot', 'last_snapshot is impossible', root.lastSnapshot, `0 to ${max}`);
     }
-    if (root.keyOffset !== 0 && (root.keyOffset < 0 || root.keyOffset > max || !isSubvolume)) {
+    // btrfs-convert makes this tree as if it were a snapshot.
+    const mayHaveOffset = isSubvolume || id === TREE.DATA_RELOC;
+    if (root.keyOffset !== 0 && (root.keyOffset < 0 || root.keyOffset > max || !mayHaveOffset)) {
       faults.item(block, slot, 'root-key-offset', 'offset of the key is no transaction', root.keyOffset, `≤ ${max}`);
     }
     const directory = isSubvolume || id === TREE.DATA_RELOC ? FIRST_FREE_OBJECTID : 0;
@@ -195,7 +193,11 @@ export class RootTreeVisitor implements ItemVisitor {
     if (view.getUint32(at + 208, true) >>> 1 !== 0 || (view.getUint32(at + 212, true) & ~0x10000) !== 0) {
       faults.item(block, slot, 'root-flags', 'flags are unknown', hex(flags));
     }
-    if (root.refs > 1 || (root.refs === 0 && !isSubvolume)) {
+    // Only what has a place in a directory can be deleted: the top level has none.
+    if (root.refs === 0 && id === TREE.QUOTA) {
+      // As `mkfs.btrfs -R quota` leaves it.
+      faults.warnItem(block, slot, 'root-refs', 'refs of the quota tree is wrong', root.refs, 1);
+    } else if (root.refs > 1 || (root.refs === 0 && id < FIRST_FREE_OBJECTID)) {
       faults.item(block, slot, 'root-refs', `refs of tree ${id} is wrong`, root.refs, 1);
     }
     if (view.getUint8(at + 237) >= LEVEL_MAX) {
@@ -208,7 +210,11 @@ export class RootTreeVisitor implements ItemVisitor {
     checkRootFields(block, slot, root, isSubvolume, faults);
     if (root.isLegacy) return;
     const generation2 = readU64(view, at + 239);
-    if (generation2 !== root.generation) {
+    if (generation2 === 0 && isZero(view, at + 247, 128)) {
+      // As btrfs-convert leaves it: there is nothing to forget.
+      const what = 'generation_v2 is not set';
+      faults.warnItem(block, slot, 'root-generation-v2', what, generation2, root.generation);
+    } else if (generation2 !== root.generation) {
       // Linux takes this for an item written by an old kernel and forgets uuids and times.
       faults.item(block, slot, 'root-generation-v2', 'generation_v2 is not generation', generation2, root.generation);
     }
@@ -237,24 +243,5 @@ export class RootTreeVisitor implements ItemVisitor {
       name: byteString(block.bytes, at + ROOT_REF_SIZE, nameLength),
       place: { tree: TREE.ROOT, block: block.logical, slot },
     });
-  }
-
-  /** The root tree's only directory names the subvolume that is mounted by default. */
-  #directoryItem(block: TreeBlock, slot: number, directory: number, hash: number, at: number, size: number): void {
-    const { view } = block;
-    const nameLength = size >= DIR_ITEM_SIZE ? view.getUint16(at + 27, true) : 0;
-    if (nameLength === 0 || size !== DIR_ITEM_SIZE + nameLength) {
-      this.#faults.item(block, slot, 'item-size', 'size of a directory item does not fit its name', size);
-      return;
-    }
-    const name = block.bytes.subarray(at + DIR_ITEM_SIZE, at + DIR_ITEM_SIZE + nameLength);
-    const expect = rawCrc32c(0xfffffffe, name);
-    if (hash !== expect) this.#faults.item(block, slot, 'name-hash', 'key is not the hash of the name', hash, expect);
-    if (directory !== TREE.ROOT_TREE_DIR) this.#unexpected(block, slot, directory, TYPE.DIR_ITEM, hash);
-    else this.defaultSubvolume = readU64(view, at);
-    if (view.getUint8(at + 8) !== TYPE.ROOT_ITEM) {
-      const what = 'an entry of the root directory that names no tree';
-      this.#faults.item(block, slot, 'default-subvolume', what, view.getUint8(at + 8), TYPE.ROOT_ITEM);
-    }
   }
 }

@@ -59,9 +59,18 @@ export class Superblock {
   }
 }
 
+const SEEDING_BIT = 32;
+/** METADUMP and METADUMP_V2, of the upper half of the flags. */
+const METADUMP_HIGH = 0x6;
+
 export interface SuperblockOptions {
   /** The images are what a power cut left: copies that lag behind the newest are expected. */
   readonly crashed: boolean;
+}
+
+/** As `btrfs-image` makes it: there is no data. */
+export function isMetadataOnly({ view }: Superblock): boolean {
+  return (view.getUint32(SUPER.flags + 4, true) & METADUMP_HIGH) !== 0;
 }
 
 export function hasSuperblockMagic(image: DiskImage, mirror: number): boolean {
@@ -178,7 +187,11 @@ export function checkSuperblock(sup: Superblock, faults: FaultCollector): boolea
   const { view } = sup;
   if (sup.has('METADATA_UUID') === false && !isZero(view, SUPER.metadataUuid, 16)) {
     const what = 'metadata_uuid is set without its feature flag';
-    faults.error('superblock', place, 'superblock-metadata-uuid', what, showUuid(view, SUPER.metadataUuid), 'zero');
+    const have = showUuid(view, SUPER.metadataUuid);
+    // btrfs-convert sets it to what it would be anyway.
+    const isHarmless = sameUuid(view, SUPER.metadataUuid, view, SUPER.fsid);
+    if (isHarmless) faults.warn('superblock', place, 'superblock-metadata-uuid', what, have, 'zero');
+    else faults.error('superblock', place, 'superblock-metadata-uuid', what, have, 'zero');
   }
   if (isZero(view, SUPER.fsid, 16)) faults.error('superblock', place, 'superblock-fsid', 'fsid is zero');
   if (sup.bytes.indexOf(0, SUPER.label) >= SUPER.label + LABEL_SIZE || sup.bytes.indexOf(0, SUPER.label) < 0) {
@@ -203,6 +216,14 @@ function checkUnused(sup: Superblock, place: FaultPlace, faults: FaultCollector)
   if (!isZero(view, SUPER.padding, SUPER_SIZE - SUPER.padding)) {
     faults.warn('superblock', place, 'superblock-reserved', 'padding is not zero');
   }
+  if (!isZero(view, SUPER.globalRoots, 8)) {
+    const what = 'nr_global_roots is set without the feature EXTENT_TREE_V2';
+    faults.warn('superblock', place, 'superblock-reserved', what, readU64(view, SUPER.globalRoots), 0);
+  }
+  if (readU64(view, SUPER.logRoot) === 0 && view.getUint8(SUPER.logRootLevel) !== 0) {
+    const what = 'log_root_level of no log';
+    faults.warn('superblock', place, 'superblock-log-root-level', what, view.getUint8(SUPER.logRootLevel), 0);
+  }
   if (!isZero(view, SUPER.reserved, SUPER.sysChunkArray - SUPER.reserved)) {
     faults.warn('superblock', place, 'superblock-reserved', 'reserved bytes are not zero');
   }
@@ -221,7 +242,8 @@ function checkFlags(sup: Superblock, place: FaultPlace, faults: FaultCollector):
     faults.error('superblock', place, 'superblock-flags', 'unknown flags are set', hex(low));
   }
   for (let bit = 32; bit < 64; bit++) {
-    if ((high & (1 << (bit - 32))) === 0) continue;
+    // A seed by itself is as any other file system.
+    if ((high & (1 << (bit - 32))) === 0 || bit === SEEDING_BIT) continue;
     const name = SUPER_FLAG_NAMES[bit];
     if (name === undefined) faults.error('superblock', place, 'superblock-flags', `unknown flag bit ${bit} is set`);
     else faults.unsupported.push(`super flag ${name}`);

@@ -3,7 +3,17 @@ import { crc32c } from '../../base/crc32c.ts';
 import type { ChunkMap } from './chunk-map.ts';
 import type { Extent, ExtentLedger } from './extent-ledger.ts';
 import { type FaultCollector, showKeyAt } from './fault-report.ts';
-import { HEADER, HEADER_SIZE, ITEM_SIZE, KEY_POINTER_SIZE, LEVEL_MAX, SECTOR, STRIPE_LENGTH, TYPE } from './layout.ts';
+import {
+  HEADER,
+  HEADER_SIZE,
+  ITEM_SIZE,
+  isSubvolumeId,
+  KEY_POINTER_SIZE,
+  LEVEL_MAX,
+  SECTOR,
+  STRIPE_LENGTH,
+  TYPE,
+} from './layout.ts';
 import { compareKeysAt, isZero, sameUuid, showUuid } from './raw-fields.ts';
 import { hex, type Superblock } from './superblock.ts';
 import { isBlock, sealIsRight, sealOf, TreeBlock } from './tree-block.ts';
@@ -89,6 +99,7 @@ export class TreeWalker {
       extent.owner = block.owner;
       extent.blockGeneration = block.generation;
       extent.blockLevel = block.level;
+      extent.isMoved = (block.view.getUint32(HEADER.flags, true) & HEADER_FLAG_RELOC) !== 0;
       extent.readable = this.#checkHeader(block);
       this.#faults.counts.blocks++;
     }
@@ -96,6 +107,7 @@ export class TreeWalker {
       this.#miss();
       return;
     }
+    tree.meet?.(logical);
     this.#checkAgainstTree(block, extent, generation);
     if (block.level !== level) {
       this.#blockError(logical, block.level, 'block-level', 'level is not one below the parent', block.level, level);
@@ -232,10 +244,14 @@ export class TreeWalker {
     }
     if (block.owner !== tree.id && (!tree.shareable || logical === tree.root)) {
       this.#blockError(logical, level, 'block-owner', 'owner is not the tree', block.owner, tree.id);
+    } else if (isSubvolumeId(block.owner) !== isSubvolumeId(tree.id)) {
+      // Linux reads no block of a subvolume whose owner cannot be one, though it need not exist any more.
+      const what = 'owner of a block of a subvolume is no subvolume';
+      this.#blockError(logical, level, 'block-owner', what, block.owner, '5 or ≥ 256');
     }
     if (!tree.shareable || logical === tree.root) return;
     // Relocation marks the blocks that it moves: for those the kernel always looks further.
-    if (block.view.getUint32(HEADER.flags, true) & HEADER_FLAG_RELOC) return;
+    if (extent.isMoved) return;
     // The kernel takes a block younger than the last snapshot for its own and changes it without looking further.
     const shared = extent.isFullBackref || extent.refs > 1 || block.owner !== tree.id;
     if (shared && block.generation > tree.lastSnapshot) {

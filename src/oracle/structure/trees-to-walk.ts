@@ -18,6 +18,8 @@ export interface TreeToWalk {
   readonly generationMax: number;
   /** Shared blocks must not be younger than this. */
   readonly lastSnapshot: number;
+  /** Told of every block of the tree, shared or not. */
+  readonly meet?: (logical: number) => void;
   /** Where the deletion of a dropped tree has come to; what lies before is gone. */
   readonly drop?: { readonly view: DataView; readonly at: number; readonly level: number };
 }

@@ -28,9 +28,6 @@ process.on('message', async (request: JudgeRequest) => {
   if (process.connected) process.send!(answer);
 });
 
-// An interrupt goes to the whole group of processes; who asked decides what becomes of what is under way.
-process.on('SIGINT', () => undefined);
-
 async function judge(request: JudgeRequest): Promise<JudgeReport> {
   const images = request.images.map(unpackImage);
   try {

@@ -47,6 +47,8 @@ export class JudgingProcess {
     const child = fork(fileURLToPath(new URL(`./judge-process${EXTENSION}`, import.meta.url)), {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // An interrupt goes to a whole group of processes: in one of their own, they put away what they have attached.
+      detached: true,
       execArgv: EXTENSION === '.ts' ? ['--import', import.meta.resolve('tsx')] : [],
     });
     child.on('message', (answer: JudgeAnswer) => this.answer(answer));

@@ -83,6 +83,7 @@ function* zeroLastPage(files: Files, inode: Inode, size: number): Task<boolean> 
   const range = yield* lockPages(inode, index, index + 1);
   let wasDirty: boolean;
   let isStale: boolean;
+  let isInline: boolean;
   try {
     const page = inode.pages.find(index);
     inode.pages.touchBytes();
@@ -90,6 +91,7 @@ function* zeroLastPage(files: Files, inode: Inode, size: number): Task<boolean> 
     const map = yield* getExtentMap(files, inode, index * PAGE_SIZE, PAGE_SIZE, true);
     wasDirty = page?.isDirty === true && !page.isTrimmed;
     isStale = page?.isDirty !== true && (map.isReal ? !map.isPrealloc : map.isCompressed);
+    isInline = !map.isReal;
     putExtentMap(inode, map);
   } finally {
     range.release();
@@ -98,7 +100,8 @@ function* zeroLastPage(files: Files, inode: Inode, size: number): Task<boolean> 
   try {
     yield* zeroToPageEnd(files, inode, size);
     const page = inode.pages.find(index);
-    if (page?.isDirty === true) page.isTrimmed = true;
+    // Compressed inline data Linux too writes anew.
+    if (page?.isDirty === true && !isInline) page.isTrimmed = true;
   } catch (error) {
     // A file may be cut also where there is no space, and where its last page cannot be read.
     if (!(error instanceof FsError)) throw error;

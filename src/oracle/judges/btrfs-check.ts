@@ -55,6 +55,8 @@ export async function checkDevices(
   newest: number,
   timeoutMs = DEFAULT_TIMEOUT_MS,
 ): Promise<JudgeReport> {
+  // For a single one, the tool looks at no others.
+  if (devices.length === 1) return checkPath(devices[0]!, timeoutMs);
   return judgeResult(await runWithOwnDevices(devices, 'btrfs', [...CHECK, devices[newest]!], { timeoutMs }));
 }
 

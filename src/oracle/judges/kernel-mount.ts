@@ -106,7 +106,10 @@ async function mountAndProbe(
   expectedFiles: readonly ExpectedFile[],
   findings: Findings,
 ): Promise<JudgeReport | null> {
-  const mount = await mountAlone(devices, 'noatime', { timeoutMs: MOUNTED_TIMEOUT_MS });
+  const mount = await mountAlone(devices, 'noatime', {
+    timeoutMs: MOUNTED_TIMEOUT_MS,
+    hidesOthers: devices.length > 1,
+  });
   if ('failed' in mount) {
     if (mount.failed.kind === 'not-found') return notJudged(JUDGE, 'mount or unshare is not installed');
     if (mount.failed.kind === 'broken') return notJudged(JUDGE, mount.failed.why, mount.failed.output);

@@ -16,17 +16,13 @@ own_devices() {
   make_own_devices "$@" || exit ${EXIT_NO_NAMESPACE}
 }
 make_own_devices() {
-  own=$(mktemp -d) &&
-  mount -n -t tmpfs -o mode=755 tmpfs $own || return
-  for node in null zero random urandom loop-control btrfs-control; do
-    [ ! -e /dev/$node ] || cp -a /dev/$node $own/
+  mount -n -t tmpfs -o mode=755 tmpfs /tmp || return
+  for node in null zero random urandom fd loop-control btrfs-control; do
+    [ ! -e /dev/$node ] || set -- "$@" /dev/$node
   done
-  ln -s /proc/self/fd $own/fd
-  for node in "$@"; do cp -a $node $own/ || return; done
-  mkdir $own/shm
-  [ ! -d /dev/shm ] || mount -n --bind /dev/shm $own/shm
-  mount -n --move $own /dev || return
-  rmdir $own
+  cp -a "$@" /tmp/ || return
+  if [ -d /dev/shm ]; then mkdir /tmp/shm && mount -n --bind /dev/shm /tmp/shm || return; fi
+  mount -n --move /tmp /dev || return
   export BLKID_FILE=/dev/null
 }
 `;

@@ -7,22 +7,24 @@ import { EXIT_NO_NAMESPACE, OWN_DEVICES, OWN_NAMESPACE, resultInside } from './o
 const TIMEOUT_MS = 60_000;
 
 /**
- * Its arguments: options, the place, the members. Holds the mount until its standard input ends, also when whoever asked
+ * Its arguments: `hide` or nothing, options, the place, the members. Holds the mount until its standard input ends, also when whoever asked
  * for it is killed. A program may hold it a moment longer.
  */
 const HOLD = `
 ${OWN_DEVICES}
-options=$1
-point=$2
-shift 2
-own_devices "$@"
+hide=$1
+options=$2
+point=$3
+shift 3
+[ "$hide" = "" ] || own_devices "$@"
 [ $# = 1 ] || btrfs device scan "$@" >/dev/null || exit ${EXIT_NO_NAMESPACE}
 mount -n -t btrfs -o "$options" "$1" "$point" || exit
 echo mounted
 read -r line || true
+umount "$point" 2>/dev/null && exit
 for attempt in $(seq 1 50); do
-  umount "$point" 2>/dev/null && exit
   sleep 0.1
+  umount "$point" 2>/dev/null && exit
 done
 umount "$point"
 `;
@@ -35,21 +37,22 @@ umount "$point"
 export interface OwnMount {
   /** The root directory, as a path that this process can use. */
   readonly root: string;
-  /** Runs a program that sees the mount, at `point`, and no block devices but its members. */
+  /** Runs a program that sees the mount, at `point`. */
   run(program: string, args: (point: string) => readonly string[]): Promise<CommandResult>;
   /** Null, or why it may not have ended well. */
   unmount(): Promise<string | null>;
 }
 
-/** Mounts block devices of the host as one file system, or says how `mount` ended. */
+/** Mounts block devices of the host as one file system, or says how `mount` ended; by default other ones are out of sight. */
 export async function mountAlone(
   devices: readonly string[],
   options: string,
-  { timeoutMs = TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+  { timeoutMs = TIMEOUT_MS, hidesOthers = true }: { readonly timeoutMs?: number; readonly hidesOthers?: boolean } = {},
 ): Promise<OwnMount | { readonly failed: CommandResult }> {
   const point = await mkdtemp(join(tmpdir(), 'fsquake-mount-'));
   const [unshare, ...words] = OWN_NAMESPACE;
-  const holder = startCommand(unshare, [...words, 'sh', '-c', HOLD, 'sh', options, point, ...devices], { timeoutMs });
+  const script = ['sh', '-c', HOLD, 'sh', hidesOthers ? 'hide' : '', options, point, ...devices];
+  const holder = startCommand(unshare, [...words, ...script], { timeoutMs });
   const ended = async (): Promise<CommandResult> => {
     const result = await holder.result;
     await rmdir(point).catch(() => undefined);

@@ -36,7 +36,7 @@ export const EXCEPTIONS: readonly DocumentedException[] = [
   {
     name: 'ragged-punches',
     reason:
-      'a punched range of several sectors that begins or ends within one is not drawn: Linux looks at its cached extent map only, and may leave a sector of zeroes in a hole that lies in two',
+      'a punched range of several sectors that begins or ends within one is not drawn: Linux looks at its cached extent map only, and may leave a sector of zeroes in a hole that lies in two. For the same reason it may set the times of a file when whole sectors are punched where all is a hole already, across its end say: that is drawn, and reported where it happens (once in some 100,000 operations)',
     fileSystems: ALL,
     fields: [],
   },
